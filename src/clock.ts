@@ -1,0 +1,81 @@
+/** Time as the protocol sees it (PROTOCOL §7.1): an order that never falls, and a clock that may be none. */
+import { ClockError } from "./errors.js";
+import { CLOCK_FLOOR, MAX_SENT_AT } from "./limits.js";
+
+/** Whether a `sentAt` is a time; below the floor it is only an order. */
+export function isTime(sentAt: number): boolean {
+  return sentAt >= CLOCK_FLOOR;
+}
+
+/** Milliseconds that run whatever anybody does to the clock. */
+export function runningTime(): number {
+  return performance.now();
+}
+
+export class Clock {
+  readonly #now: () => number;
+  readonly #maxSkew: number;
+  #greatest = 0;
+  #lastSentAt = 0;
+
+  constructor(now: () => number, maxSkew: number) {
+    this.#now = now;
+    this.#maxSkew = maxSkew;
+  }
+
+  #raw(): number {
+    const now = Math.floor(this.#now());
+    return now >= 0 && now <= MAX_SENT_AT ? now : 0;
+  }
+
+  /** Milliseconds since 1970, or `undefined` where the clock was never set or went back. */
+  read(): number | undefined {
+    const now = this.#raw();
+    this.#greatest = Math.max(this.#greatest, now);
+    return isTime(now) && now >= this.#greatest - this.#maxSkew ? now : undefined;
+  }
+
+  /** The time of the next message: never less than any before it. */
+  nextSentAt(): number {
+    const sentAt = Math.max(this.#raw(), this.#lastSentAt + 1);
+    if (sentAt > MAX_SENT_AT) {
+      throw new ClockError(
+        "ours",
+        undefined,
+        "this program's sentAt reached its end: set the clock and call resetClock()",
+      );
+    }
+    this.#lastSentAt = sentAt;
+    return sentAt;
+  }
+
+  /** Throws where every receiver with a clock would refuse what is judged by its time. */
+  expectUsable(delivery: string): void {
+    const now = this.read();
+    if (now === undefined) {
+      throw new ClockError(
+        "ours",
+        undefined,
+        `a ${delivery} needs a clock, and ours is not set or went back: set it, then call resetClock(); or send an event`,
+      );
+    }
+    const ahead = this.#lastSentAt - now;
+    if (ahead > this.#maxSkew) {
+      throw new ClockError("ours", ahead, `our last sentAt is ${ahead} ms ahead of our clock: call resetClock()`);
+    }
+  }
+
+  /** How far `sentAt` lies ahead of our clock, if by more than the skew; `undefined` also without clocks. */
+  tooFarAhead(sentAt: number): number | undefined {
+    const now = this.read();
+    if (now === undefined || !isTime(sentAt)) return undefined;
+    const ahead = sentAt - now;
+    return ahead > this.#maxSkew ? ahead : undefined;
+  }
+
+  /** Takes the clock as it is now for right, after it had run ahead. */
+  reset(): void {
+    this.#greatest = 0;
+    this.#lastSentAt = 0;
+  }
+}

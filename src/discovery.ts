@@ -1,0 +1,396 @@
+/**
+ * Introductions and replies (PROTOCOL §9): how a newcomer gets the topic key over a channel that
+ * anybody reads and writes. `Newcomer` holds what one's own introductions need, `Sponsor` what
+ * answering those of others needs.
+ */
+import { toHex, wipe } from "./bytes.js";
+import { type Clock, isTime, runningTime } from "./clock.js";
+import {
+  associatedData,
+  hash,
+  kdf,
+  kemDecapsulate,
+  kemEncapsulate,
+  kemKeyPair,
+  open,
+  randomBytes,
+  seal,
+  verify,
+} from "./crypto.js";
+import {
+  BadSignatureError,
+  ClockError,
+  DecryptionError,
+  ForeignReplyError,
+  InvalidKeyError,
+  RateLimitError,
+  ReplayError,
+  StaleMessageError,
+} from "./errors.js";
+import { expectIdentityKey, type Identity, Participant } from "./identity.js";
+import { TopicKey } from "./keyring.js";
+import {
+  INTRODUCTION_BURST,
+  INTRODUCTION_ID_BYTES,
+  INTRODUCTION_INTERVAL,
+  INTRODUCTION_LIFETIME,
+  KEM_ENCAPSULATION_SEED_BYTES,
+  KEY_BYTES,
+  MAX_OUTSTANDING_INTRODUCTIONS,
+  MAX_REMEMBERED_INTRODUCTIONS,
+  MAX_REMEMBERED_REPLIES,
+  MAX_REPLIES_PER_INTRODUCTION,
+  NONCE_BYTES,
+} from "./limits.js";
+import {
+  formatIntroduction,
+  formatReply,
+  formatReplyPlaintext,
+  parseReplyPlaintext,
+  UNROOTED,
+  type WireIntroduction,
+  type WireReply,
+} from "./message.js";
+
+const noBytes = new Uint8Array(0);
+/** A reply key seals one reply only, so its nonce needs no randomness. */
+const zeroNonce = new Uint8Array(NONCE_BYTES);
+
+/** A set that forgets its oldest members. */
+class Remembered {
+  readonly #members = new Set<string>();
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  has(bytes: Uint8Array): boolean {
+    return this.#members.has(toHex(bytes));
+  }
+
+  add(bytes: Uint8Array): void {
+    if (this.#members.size >= this.#most) this.#members.delete(this.#members.values().next().value as string);
+    this.#members.add(toHex(bytes));
+  }
+}
+
+/** Names an introduction: a hash of all its bytes. */
+export function introductionHash(wire: Uint8Array): Uint8Array {
+  return hash("introduction", wire);
+}
+
+function replyHash(wire: Uint8Array): Uint8Array {
+  return hash("seenReply", wire);
+}
+
+function introductionDigest(introduction: Omit<WireIntroduction, "type" | "signature">, context: string): Uint8Array {
+  const { identityKey, kemPublicKey, wrapStatement, rejoin, sentAt, name } = introduction;
+  return hash("introductionSignature", identityKey, kemPublicKey, wrapStatement, rejoin, sentAt, name, context);
+}
+
+/** What a reply is bound to besides its own items. */
+interface ReplyBinding {
+  readonly introductionHash: Uint8Array;
+  readonly kemCiphertext: Uint8Array;
+  readonly context: string;
+}
+
+function replyKey(sharedSecret: Uint8Array, binding: ReplyBinding): Uint8Array {
+  return kdf(sharedSecret, "replyKey", binding.introductionHash);
+}
+
+function replyData({ introductionHash: name, kemCiphertext, context }: ReplyBinding): Uint8Array {
+  return associatedData("reply", name, hash("kemCiphertext", kemCiphertext), context);
+}
+
+function replyDigest(binding: ReplyBinding, sponsorKey: Uint8Array, commitment: Uint8Array): Uint8Array {
+  const { introductionHash: name, kemCiphertext, context } = binding;
+  const generation = 0;
+  const rest = hash("replyRest", generation, ...UNROOTED);
+  const epoch = 0;
+  return hash(
+    "replySignature",
+    name,
+    hash("kemCiphertext", kemCiphertext),
+    sponsorKey,
+    epoch,
+    commitment,
+    rest,
+    context,
+  );
+}
+
+/** Signs an introduction. `kemPublicKey` must be made for it alone. */
+export function signIntroduction(
+  identity: Identity,
+  kemPublicKey: Uint8Array,
+  facts: { name: string; sentAt: number; context: string },
+): Uint8Array {
+  const { name, sentAt, context } = facts;
+  const identityKey = identity.participant.publicKey;
+  const introduction = { identityKey, kemPublicKey, wrapStatement: noBytes, rejoin: noBytes, sentAt, name };
+  return formatIntroduction({ ...introduction, signature: identity.sign(introductionDigest(introduction, context)) });
+}
+
+/** Encrypts the topic key to one introduction. `kemSeed` is 64 random bytes, used for nothing else. */
+export function sealReply(
+  identity: Identity,
+  topicKey: TopicKey,
+  introduction: { wire: WireIntroduction; hash: Uint8Array; context: string },
+  kemSeed: Uint8Array,
+): Uint8Array {
+  const encapsulated = kemEncapsulate(introduction.wire.kemPublicKey, kemSeed);
+  if (encapsulated === undefined) {
+    throw new InvalidKeyError(
+      "expected an X-Wing public key in the introduction, got bytes that no honest program makes",
+    );
+  }
+  const { ciphertext: kemCiphertext, sharedSecret } = encapsulated;
+  const binding = { introductionHash: introduction.hash, kemCiphertext, context: introduction.context };
+  const sponsorKey = identity.participant.publicKey;
+  const signature = identity.sign(replyDigest(binding, sponsorKey, topicKey.commitment));
+  const keyBytes = topicKey.bytes;
+  const key = replyKey(sharedSecret, binding);
+  const plaintext = formatReplyPlaintext({ sponsorKey, signature, epoch: 0, generation: 0, topicKey: keyBytes });
+  try {
+    const ciphertext = seal(key, zeroNonce, replyData(binding), plaintext);
+    const introductionId = introduction.hash.slice(0, INTRODUCTION_ID_BYTES);
+    return formatReply({ introductionId, kemCiphertext, ciphertext });
+  } finally {
+    wipe(sharedSecret, key, keyBytes, plaintext);
+  }
+}
+
+/** A reply that was opened and verified. */
+export interface OpenedReply {
+  readonly sponsor: Participant;
+  readonly topicKey: Uint8Array;
+  readonly introductionHash: Uint8Array;
+}
+
+/** Decrypts and verifies a reply to the introduction whose KEM secret this is. */
+export function openReply(
+  wire: WireReply,
+  introduction: { hash: Uint8Array; context: string },
+  kemSecretKey: Uint8Array,
+): OpenedReply {
+  const sharedSecret = kemDecapsulate(wire.kemCiphertext, kemSecretKey);
+  if (sharedSecret === undefined) throw DecryptionError.withoutStack();
+  const { kemCiphertext, ciphertext } = wire;
+  const binding = { introductionHash: introduction.hash, kemCiphertext, context: introduction.context };
+  const key = replyKey(sharedSecret, binding);
+  const plaintext = open(key, zeroNonce, replyData(binding), ciphertext);
+  wipe(sharedSecret, key);
+  if (plaintext === undefined) throw DecryptionError.withoutStack();
+  try {
+    const { sponsorKey, signature, topicKey } = parseReplyPlaintext(plaintext);
+    expectIdentityKey(sponsorKey);
+    const sponsor = new Participant(sponsorKey);
+    const claimed = new TopicKey(topicKey);
+    const digest = replyDigest(binding, sponsorKey, claimed.commitment);
+    claimed.wipe();
+    if (!verify(signature, digest, sponsorKey)) {
+      wipe(topicKey);
+      throw new BadSignatureError(sponsor.id);
+    }
+    return { sponsor, topicKey, introductionHash: introduction.hash };
+  } finally {
+    wipe(plaintext);
+  }
+}
+
+interface Outstanding {
+  readonly hash: Uint8Array;
+  readonly context: string;
+  readonly kemSecretKey: Uint8Array;
+  readonly deadline: number;
+  readonly timer: ReturnType<typeof setTimeout>;
+  /** By hash of the reply; `undefined` for one that did not open. */
+  readonly replies: Map<string, OpenedReply | undefined>;
+}
+
+/** Our own introductions that wait for a reply. Their KEM secrets never leave this object and are never saved. */
+export class Newcomer {
+  readonly #outstanding = new Map<string, Outstanding>();
+  readonly #made = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
+
+  /** Makes an introduction and keeps its KEM secret until it is answered, replaced or ten minutes old. */
+  introduce(identity: Identity, facts: { name: string; sentAt: number; context: string }): Uint8Array {
+    const seed = randomBytes(KEY_BYTES);
+    const { publicKey, secretKey } = kemKeyPair(seed);
+    wipe(seed);
+    const wire = signIntroduction(identity, publicKey, facts);
+    const name = introductionHash(wire);
+    const id = toHex(name.subarray(0, INTRODUCTION_ID_BYTES));
+    if (this.#outstanding.size >= MAX_OUTSTANDING_INTRODUCTIONS) {
+      this.#end(this.#outstanding.keys().next().value as string);
+    }
+    const timer = setTimeout(() => this.#end(id), INTRODUCTION_LIFETIME);
+    // In Node a timer keeps the process alive, unless told not to; a browser's is a number.
+    (timer as { unref?: () => void }).unref?.();
+    this.#outstanding.set(id, {
+      hash: name,
+      context: facts.context,
+      kemSecretKey: secretKey,
+      deadline: runningTime() + INTRODUCTION_LIFETIME,
+      timer,
+      replies: new Map(),
+    });
+    this.#made.add(name);
+    return wire;
+  }
+
+  /** Whether this very introduction is ours. */
+  made(name: Uint8Array): boolean {
+    return this.#made.has(name);
+  }
+
+  /**
+   * Opens a reply to an introduction of ours. A reply that was opened already is given again only if
+   * `again`; otherwise it counts as a replay.
+   */
+  open(bytes: Uint8Array, wire: WireReply, context: string, again: boolean): OpenedReply {
+    const introduction = this.#find(wire.introductionId);
+    const replyName = toHex(replyHash(bytes));
+    const opened = introduction.replies.get(replyName);
+    if (opened !== undefined && again) return opened;
+    if (introduction.replies.has(replyName)) {
+      throw new ReplayError("seen", "this reply came before: use parseReply() with what its first decode gave");
+    }
+    if (introduction.replies.size >= MAX_REPLIES_PER_INTRODUCTION) {
+      throw new RateLimitError(
+        undefined,
+        `more than ${MAX_REPLIES_PER_INTRODUCTION} replies: call constructIntro() again`,
+      );
+    }
+    introduction.replies.set(replyName, undefined);
+    // The introduction is bound to one context, and its reply with it.
+    if (context !== introduction.context) throw DecryptionError.withoutStack();
+    const reply = openReply(wire, introduction, introduction.kemSecretKey);
+    introduction.replies.set(replyName, reply);
+    return reply;
+  }
+
+  /** A copy of the topic key of an opened reply whose introduction is still open. */
+  keyOf(reply: OpenedReply): Uint8Array {
+    this.#find(reply.introductionHash.subarray(0, INTRODUCTION_ID_BYTES));
+    return new Uint8Array(reply.topicKey);
+  }
+
+  /** Ends all introductions and wipes their secrets. */
+  end(): void {
+    for (const id of this.#outstanding.keys()) this.#end(id);
+  }
+
+  #find(introductionId: Uint8Array): Outstanding {
+    const introduction = this.#outstanding.get(toHex(introductionId));
+    if (introduction === undefined || runningTime() > introduction.deadline) throw new ForeignReplyError();
+    return introduction;
+  }
+
+  #end(id: string): void {
+    const introduction = this.#outstanding.get(id);
+    if (introduction === undefined) return;
+    this.#outstanding.delete(id);
+    clearTimeout(introduction.timer);
+    wipe(introduction.kemSecretKey, ...[...introduction.replies.values()].map((reply) => reply?.topicKey));
+  }
+}
+
+/** An introduction whose signature was verified. */
+export interface VerifiedIntroduction {
+  readonly wire: WireIntroduction;
+  readonly hash: Uint8Array;
+  readonly context: string;
+  readonly sender: Participant;
+  /** Running time at which it was verified. */
+  readonly verifiedAt: number;
+}
+
+/** Verifies and answers the introductions of others. */
+export class Sponsor {
+  readonly #clock: Clock;
+  readonly #raised = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
+  readonly #answered = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
+  readonly #replies = new Remembered(MAX_REMEMBERED_REPLIES);
+  #tokens = INTRODUCTION_BURST;
+  #refilledAt = runningTime();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Verifies an introduction that came over the wire, once. */
+  raise(wire: WireIntroduction, name: Uint8Array, context: string): VerifiedIntroduction {
+    if (this.#raised.has(name)) throw new ReplayError("seen", "this introduction was raised before");
+    this.#spendToken();
+    const introduction = this.verify(wire, name, context);
+    this.#raised.add(name);
+    return introduction;
+  }
+
+  /** Verifies an introduction: its key, its signature, its time. */
+  verify(wire: WireIntroduction, name: Uint8Array, context: string): VerifiedIntroduction {
+    expectIdentityKey(wire.identityKey);
+    const sender = new Participant(wire.identityKey);
+    if (!verify(wire.signature, introductionDigest(wire, context), wire.identityKey)) {
+      throw new BadSignatureError(sender.id);
+    }
+    this.#expectRecent(wire);
+    return { wire, hash: name, context, sender, verifiedAt: runningTime() };
+  }
+
+  /** Answers a verified introduction, once, and while it is recent. */
+  answer(introduction: VerifiedIntroduction, identity: Identity, topicKey: TopicKey): Uint8Array {
+    this.#expectRecent(introduction.wire);
+    const waited = runningTime() - introduction.verifiedAt;
+    if (waited > INTRODUCTION_LIFETIME) throw tooOld(waited);
+    if (this.#answered.has(introduction.hash)) {
+      throw new ReplayError("seen", "this introduction was answered before: the newcomer can make another");
+    }
+    const kemSeed = randomBytes(KEM_ENCAPSULATION_SEED_BYTES);
+    try {
+      const reply = sealReply(identity, topicKey, introduction, kemSeed);
+      this.#answered.add(introduction.hash);
+      this.#replies.add(replyHash(reply));
+      return reply;
+    } finally {
+      wipe(kemSeed);
+    }
+  }
+
+  /** Whether this reply is ours, come back from the broker. */
+  sent(reply: Uint8Array): boolean {
+    return this.#replies.has(replyHash(reply));
+  }
+
+  #expectRecent({ sentAt }: WireIntroduction): void {
+    const now = this.#clock.read();
+    if (now === undefined || !isTime(sentAt)) return;
+    const ahead = this.#clock.tooFarAhead(sentAt);
+    if (ahead !== undefined) {
+      throw new ClockError("sender", ahead, `the introduction is ${ahead} ms ahead of our clock: compare both clocks`);
+    }
+    if (now - sentAt > INTRODUCTION_LIFETIME) throw tooOld(now - sentAt);
+  }
+
+  #spendToken(): void {
+    const now = runningTime();
+    const refilled = this.#tokens + (now - this.#refilledAt) / INTRODUCTION_INTERVAL;
+    this.#tokens = Math.min(refilled, INTRODUCTION_BURST);
+    this.#refilledAt = now;
+    if (this.#tokens < 1) {
+      const wait = Math.ceil((1 - this.#tokens) * INTRODUCTION_INTERVAL);
+      throw new RateLimitError(wait, `too many introductions: the next is verified in ${wait} ms`);
+    }
+    this.#tokens -= 1;
+  }
+}
+
+function tooOld(age: number): StaleMessageError {
+  return new StaleMessageError(
+    age,
+    `the introduction is ${age} ms old: it may be answered for ${INTRODUCTION_LIFETIME}`,
+  );
+}

@@ -1,0 +1,352 @@
+/**
+ * Every error that the library throws for what came over the wire or for a state that the caller can
+ * mend. One class per thing a caller can do; `code` is stable, the message is for people.
+ *
+ * Misuse of the API (an argument of the wrong type, a key of the wrong length) is a `TypeError` or a
+ * `RangeError`. A failed authentication never says which part failed and carries no `cause`.
+ *
+ * Byte arrays in these objects are copies: they are the caller's.
+ */
+
+/** What a receiver may do with a copy of a message (docs/PROTOCOL.md §7). */
+export type Delivery = "event" | "state" | "command" | "will";
+
+/** A delivery or a control message, which no application can send as such. */
+export type AnyDelivery = Delivery | "alive";
+
+/**
+ * What this program knows of whoever introduces itself: `self` bears our own identity (another
+ * device with our seed, or a thief of it), `pinned` is among our participants.
+ */
+export type Standing = "unknown" | "pinned" | "self";
+
+/** A verified introduction: its sender has the secret key of `senderKey`, and nothing more is known. */
+export interface Introduction {
+  /** Ed25519 public key, 32 bytes. */
+  readonly senderKey: Uint8Array;
+  /** First 16 bytes of SHA-256 of `senderKey`. */
+  readonly senderId: Uint8Array;
+  /** What a person compares with the newcomer's screen before trusting it: 120 bits. */
+  readonly fingerprint: string;
+  /** What the newcomer calls itself. Unverified: anybody can choose any name. At most 64 bytes. */
+  readonly name: string;
+  /** Milliseconds since 1970 by the newcomer's clock; below 2^40 it has none. */
+  readonly sentAt: number;
+  readonly standing: Standing;
+}
+
+/** A verified reply to an introduction of ours. The topic key in it is not adopted yet, and not shown. */
+export interface Reply {
+  /** The sponsor's Ed25519 public key, 32 bytes. */
+  readonly senderKey: Uint8Array;
+  /** First 16 bytes of SHA-256 of `senderKey`. */
+  readonly senderId: Uint8Array;
+  /** What a person compares with the sponsor's screen before adopting the key: 120 bits. */
+  readonly fingerprint: string;
+  readonly standing: Standing;
+}
+
+/** The base of every error of this library. `code` tells them apart. */
+export abstract class StringphoneError extends Error {
+  abstract readonly code: string;
+}
+
+/** Sets the name on the prototype: `constructor.name` does not survive minification. */
+function named(errorClass: { prototype: Error }, name: string): void {
+  Object.defineProperty(errorClass.prototype, "name", { value: name, configurable: true });
+}
+
+/** The bytes are not a message of version 1. Ignore them: nothing about them was authenticated. */
+export class MalformedMessageError extends StringphoneError {
+  readonly code = "MALFORMED_MESSAGE";
+}
+named(MalformedMessageError, "MalformedMessageError");
+
+/** The bytes name another version of the protocol. Update this program if it comes from your own devices. */
+export class UnsupportedVersionError extends StringphoneError {
+  readonly code = "UNSUPPORTED_VERSION";
+  /** The version that the bytes name; not authenticated. */
+  readonly version: number;
+  constructor(version: number) {
+    super(`expected protocol version 1, got ${version}: a newer version of stringphone may read it`);
+    this.version = version;
+  }
+}
+named(UnsupportedVersionError, "UnsupportedVersionError");
+
+/** The message or payload is larger than `maxPayloadBytes` allows. Raise it, or send less. */
+export class MessageTooLargeError extends StringphoneError {
+  readonly code = "MESSAGE_TOO_LARGE";
+  /** Bytes of the payload that came. */
+  readonly length: number;
+  /** Bytes that are allowed. */
+  readonly limit: number;
+  constructor(length: number, limit: number) {
+    super(
+      `expected a payload of at most ${limit} bytes, got ${length}: create the topic with a larger maxPayloadBytes`,
+    );
+    this.length = length;
+    this.limit = limit;
+  }
+}
+named(MessageTooLargeError, "MessageTooLargeError");
+
+/** This topic has no topic key yet. Introduce yourself with `constructIntro`, or set `topicKey`. */
+export class MissingTopicKeyError extends StringphoneError {
+  readonly code = "MISSING_TOPIC_KEY";
+  constructor() {
+    super("this topic has no topic key: ask for it with constructIntro(), or set topicKey");
+  }
+}
+named(MissingTopicKeyError, "MissingTopicKeyError");
+
+/** The message is sealed under a key that this topic does not have. Introduce yourself again. */
+export class UnknownTopicKeyError extends StringphoneError {
+  readonly code = "UNKNOWN_TOPIC_KEY";
+  /** The message's key id, 4 bytes; a hint, not authenticated. */
+  readonly keyId: Uint8Array;
+  constructor(keyId: Uint8Array) {
+    super(
+      "the message is sealed under another topic key than ours: if it is the newer one, ask for it with constructIntro()",
+    );
+    this.keyId = keyId;
+  }
+}
+named(UnknownTopicKeyError, "UnknownTopicKeyError");
+
+/** The bytes do not open: forged, damaged, or moved here from another context. Ignore them. */
+export class DecryptionError extends StringphoneError {
+  readonly code = "DECRYPTION_FAILED";
+
+  private constructor() {
+    super("the message does not open: it was forged or damaged, or sealed for another context");
+  }
+
+  /**
+   * @internal Makes one without a stack: anybody can send junk at any rate, and V8 takes longer to walk the
+   * stack than libsodium to refuse the junk.
+   */
+  static withoutStack(): DecryptionError {
+    const limit: unknown = Reflect.get(Error, "stackTraceLimit");
+    if (typeof limit !== "number") return new DecryptionError();
+    Reflect.set(Error, "stackTraceLimit", 0);
+    try {
+      return new DecryptionError();
+    } finally {
+      Reflect.set(Error, "stackTraceLimit", limit);
+    }
+  }
+}
+named(DecryptionError, "DecryptionError");
+
+/** Nobody whom we trust. Add the sender with `addParticipant` once a person compared fingerprints. */
+export class UntrustedKeyError extends StringphoneError {
+  readonly code = "UNTRUSTED_KEY";
+  /**
+   * First bytes of the id that the sender claims: 8 of a message, all 16 of an introduction. Of a message it is
+   * *not verified*: whoever holds the topic key can write any.
+   */
+  readonly claimedSender: Uint8Array;
+  constructor(claimedSender: Uint8Array, message: string) {
+    super(message);
+    this.claimedSender = claimedSender;
+  }
+}
+named(UntrustedKeyError, "UntrustedKeyError");
+
+/** The signature is not that of the claimed sender. Somebody who holds the topic key forges: tell a person. */
+export class BadSignatureError extends StringphoneError {
+  readonly code = "BAD_SIGNATURE";
+  /** First 8 bytes of the id that the message claims; whole (16) of an introduction. Not verified. */
+  readonly claimedSender: Uint8Array;
+  constructor(claimedSender: Uint8Array) {
+    super("the signature is not that of the participant that the message names");
+    this.claimedSender = claimedSender;
+  }
+}
+named(BadSignatureError, "BadSignatureError");
+
+/** An identity or KEM public key that no honest program makes: refused wherever it comes from. */
+export class InvalidKeyError extends StringphoneError {
+  readonly code = "INVALID_KEY";
+}
+named(InvalidKeyError, "InvalidKeyError");
+
+/** Seen already, or so old that it cannot be told. Nothing changed; ignore it. */
+export class ReplayError extends StringphoneError {
+  readonly code = "REPLAY";
+  /** `seen`: this very one was taken before. `too-old`: it lies before what is remembered. */
+  readonly reason: "seen" | "too-old";
+  constructor(reason: "seen" | "too-old", message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+named(ReplayError, "ReplayError");
+
+/** Too old to act on: a command or an introduction past its age, or a state that a newer one replaced. */
+export class StaleMessageError extends StringphoneError {
+  readonly code = "STALE_MESSAGE";
+  /** Milliseconds: older than now, or for a replaced state, older than the newest state of its sender. */
+  readonly age: number;
+  constructor(age: number, message: string) {
+    super(message);
+    this.age = age;
+  }
+}
+named(StaleMessageError, "StaleMessageError");
+
+/** A clock is missing or wrong, here or at the sender. Set it; after a clock that ran ahead, call `resetClock()`. */
+export class ClockError extends StringphoneError {
+  readonly code = "CLOCK";
+  /** Whose clock has to be mended. `sender` is of a verified message. */
+  readonly whose: "ours" | "sender";
+  /** Milliseconds ahead of this program's clock; `undefined` where a clock is missing. */
+  readonly ahead: number | undefined;
+  constructor(whose: "ours" | "sender", ahead: number | undefined, message: string) {
+    super(message);
+    this.whose = whose;
+    this.ahead = ahead;
+  }
+}
+named(ClockError, "ClockError");
+
+/** A message of another delivery than the call allows. Decode it where that delivery is expected. */
+export class UnexpectedDeliveryError extends StringphoneError {
+  readonly code = "UNEXPECTED_DELIVERY";
+  readonly delivery: AnyDelivery;
+  readonly expected: readonly Delivery[];
+  constructor(delivery: AnyDelivery, expected: readonly Delivery[], message: string) {
+    super(message);
+    this.delivery = delivery;
+    this.expected = expected;
+  }
+}
+named(UnexpectedDeliveryError, "UnexpectedDeliveryError");
+
+/** A command that the broker had retained. Never act on it; clear it at the broker, and mend its publisher. */
+export class RetainedCommandError extends StringphoneError {
+  readonly code = "RETAINED_COMMAND";
+  constructor() {
+    super("a command came as a retained message: it is not acted on; publish commands without retain");
+  }
+}
+named(RetainedCommandError, "RetainedCommandError");
+
+/** A last will that its sender's newest `alive` does not name: an old one, or one whose `alive` did not come yet. */
+export class WillError extends StringphoneError {
+  readonly code = "WILL_NOT_CURRENT";
+  /** `unannounced`: no `alive` of this sender was seen. `withdrawn`: the newest names another will, or none. */
+  readonly reason: "unannounced" | "withdrawn";
+  constructor(reason: "unannounced" | "withdrawn") {
+    super(
+      reason === "unannounced"
+        ? "no alive message of this sender has been seen yet: decode its retained alive first"
+        : "the sender's newest alive message does not name this will: it is an old one",
+    );
+    this.reason = reason;
+  }
+}
+named(WillError, "WillError");
+
+/** Somebody introduces itself; the signature is verified. Ask a person to compare `introduction.fingerprint`. */
+export class IntroductionError extends StringphoneError {
+  readonly code = "INTRODUCTION";
+  readonly introduction: Introduction;
+  constructor(introduction: Introduction) {
+    super("the message is an introduction: compare its fingerprint, then addParticipant() and constructReply()");
+    this.introduction = introduction;
+  }
+}
+named(IntroductionError, "IntroductionError");
+
+/** A reply to our introduction, opened and verified. Ask a person to compare `reply.fingerprint`, then `parseReply`. */
+export class IntroductionReplyError extends StringphoneError {
+  readonly code = "INTRODUCTION_REPLY";
+  readonly reply: Reply;
+  constructor(reply: Reply) {
+    super(
+      "the message is a reply to our introduction: compare its fingerprint, then parseReply() and addParticipant()",
+    );
+    this.reply = reply;
+  }
+}
+named(IntroductionReplyError, "IntroductionReplyError");
+
+/** A reply to somebody else's introduction, or to one of ours that ended. Ignore it, or introduce yourself again. */
+export class ForeignReplyError extends StringphoneError {
+  readonly code = "FOREIGN_REPLY";
+  constructor() {
+    super("the reply answers no introduction of ours that is still open: ignore it, or call constructIntro() again");
+  }
+}
+named(ForeignReplyError, "ForeignReplyError");
+
+/** Too many introductions, or replies to one introduction. Somebody floods the channel; wait. */
+export class RateLimitError extends StringphoneError {
+  readonly code = "RATE_LIMIT";
+  /** Milliseconds to wait; `undefined` where only a new introduction helps. */
+  readonly retryAfter: number | undefined;
+  constructor(retryAfter: number | undefined, message: string) {
+    super(message);
+    this.retryAfter = retryAfter;
+  }
+}
+named(RateLimitError, "RateLimitError");
+
+/** The payload is authentic but not the text or JSON that was asked for. */
+export class PayloadFormatError extends StringphoneError {
+  readonly code = "PAYLOAD_FORMAT";
+}
+named(PayloadFormatError, "PayloadFormatError");
+
+/** The topic was disposed: its secrets are gone. Create a new one. */
+export class DisposedError extends StringphoneError {
+  readonly code = "DISPOSED";
+  constructor() {
+    super("this topic was disposed and its secrets were wiped: create a new one");
+  }
+}
+named(DisposedError, "DisposedError");
+
+/**
+ * Every error of this library, for an exhaustive `switch` over `code`.
+ *
+ * @example
+ * ```ts
+ * import type { AnyStringphoneError } from "stringphone";
+ *
+ * function advise(error: AnyStringphoneError): string {
+ *   switch (error.code) {
+ *     case "UNTRUSTED_KEY":
+ *       return "pair with this device first";
+ *     case "STALE_MESSAGE":
+ *       return `came ${error.age} ms too late`;
+ *     default:
+ *       return error.message;
+ *   }
+ * }
+ * ```
+ */
+export type AnyStringphoneError =
+  | MalformedMessageError
+  | UnsupportedVersionError
+  | MessageTooLargeError
+  | MissingTopicKeyError
+  | UnknownTopicKeyError
+  | DecryptionError
+  | UntrustedKeyError
+  | BadSignatureError
+  | InvalidKeyError
+  | ReplayError
+  | StaleMessageError
+  | ClockError
+  | UnexpectedDeliveryError
+  | RetainedCommandError
+  | WillError
+  | IntroductionError
+  | IntroductionReplyError
+  | ForeignReplyError
+  | RateLimitError
+  | PayloadFormatError
+  | DisposedError;

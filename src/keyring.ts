@@ -1,0 +1,72 @@
+/** The topic keys that a topic holds, and what is derived from each (PROTOCOL §4). */
+import { equalBytes, wipe } from "./bytes.js";
+import { kdf, randomBytes } from "./crypto.js";
+import { KEY_BYTES, KEY_ID_BYTES } from "./limits.js";
+
+/**
+ * Makes a topic key: 32 random bytes. Whoever has it reads the topic; nobody can publish with it alone.
+ *
+ * @example
+ * ```ts
+ * import { generateTopicKey, Topic } from "stringphone";
+ *
+ * const topic = await Topic.create({ topicKey: generateTopicKey(), name: "home/kitchen" });
+ * ```
+ */
+export function generateTopicKey(): Uint8Array {
+  return randomBytes(KEY_BYTES);
+}
+
+/** One topic key with its derived values. Nothing of it can be printed. */
+export class TopicKey {
+  readonly #key: Uint8Array;
+  readonly #messageKey: Uint8Array;
+  /** A hint by which receivers find the key; says nothing about it. */
+  readonly id: Uint8Array;
+  /** Names the key without revealing it; every signature covers it. */
+  readonly commitment: Uint8Array;
+
+  /** Copies `key`, 32 bytes. */
+  constructor(key: Uint8Array) {
+    this.#key = new Uint8Array(key);
+    this.#messageKey = kdf(key, "messageKey");
+    this.id = kdf(key, "keyId").slice(0, KEY_ID_BYTES);
+    this.commitment = kdf(key, "commitment");
+  }
+
+  /** A copy of the key itself. */
+  get bytes(): Uint8Array {
+    return new Uint8Array(this.#key);
+  }
+
+  /** The key that seals messages: not a copy, it is used at once. */
+  static messageKeyOf(key: TopicKey): Uint8Array {
+    return key.#messageKey;
+  }
+
+  wipe(): void {
+    wipe(this.#key, this.#messageKey);
+  }
+}
+
+/** The keys that can be read. A topic without generations has one at most, for sending and reading. */
+export class Keyring {
+  #current: TopicKey | undefined;
+
+  /** The key to send under. */
+  get current(): TopicKey | undefined {
+    return this.#current;
+  }
+
+  /** Takes another key, and wipes the one before. */
+  replace(key: Uint8Array | undefined): void {
+    const next = key === undefined ? undefined : new TopicKey(key);
+    this.#current?.wipe();
+    this.#current = next;
+  }
+
+  /** Every key that a key id may mean. */
+  candidates(keyId: Uint8Array): readonly TopicKey[] {
+    return this.#current !== undefined && equalBytes(this.#current.id, keyId) ? [this.#current] : [];
+  }
+}

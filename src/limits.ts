@@ -1,0 +1,90 @@
+/**
+ * Every bound of the library, with its unit and the reason for its value.
+ *
+ * The sizes are the wire's and never change within version 1 (docs/PROTOCOL.md §2). The rest bounds
+ * what a stranger, the broker or a hostile participant can make this program hold or compute.
+ */
+
+/** Bytes of a topic key, an identity seed, an identity public key, a hash and a commitment. */
+export const KEY_BYTES = 32;
+/** Bytes of an Ed25519 secret key as libsodium keeps it: seed, then public key. */
+export const SIGNING_KEY_BYTES = 64;
+/** Bytes of a participant's id: the first bytes of SHA-256 of its public key. */
+export const ID_BYTES = 16;
+/** Bytes of an id that travel in a message, inside the encryption. */
+export const SENDER_HINT_BYTES = 8;
+/** Bytes of a key id: a hint that spares a receiver most trial decryptions. */
+export const KEY_ID_BYTES = 4;
+/** Bytes of a session: the random part of every nonce. */
+export const SESSION_BYTES = 12;
+/** Bytes of an Ed25519 signature (RFC 8032). */
+export const SIGNATURE_BYTES = 64;
+/** Bytes of an XChaCha20-Poly1305 nonce. */
+export const NONCE_BYTES = 24;
+/** Bytes of a Poly1305 tag. */
+export const TAG_BYTES = 16;
+/** Bytes of an X-Wing public key: ML-KEM-768 and X25519. */
+export const KEM_PUBLIC_KEY_BYTES = 1216;
+/** Bytes of an X-Wing ciphertext. */
+export const KEM_CIPHERTEXT_BYTES = 1120;
+/** Bytes of the randomness that an X-Wing encapsulation consumes. */
+export const KEM_ENCAPSULATION_SEED_BYTES = 64;
+/** Bytes by which a reply names its introduction: a hash, so nobody else's introduction has it. */
+export const INTRODUCTION_ID_BYTES = 16;
+
+/** Greatest sequence: the greatest integer that every JavaScript number and CBOR reader holds exactly. */
+export const MAX_SEQUENCE = 2 ** 53 - 1;
+/** Greatest `sentAt`, in milliseconds since 1970: six bytes, enough until the year 10889. */
+export const MAX_SENT_AT = 2 ** 48 - 1;
+/** Below this many milliseconds (November 2004) a reading is an order and not a time: no clock was set. */
+export const CLOCK_FLOOR = 2 ** 40;
+/** Milliseconds by which two honest clocks may differ before a message counts as sent in the future. */
+export const DEFAULT_MAX_CLOCK_SKEW = 5 * 60_000;
+/** Milliseconds after which a command is too old to be acted on. */
+export const DEFAULT_COMMAND_MAX_AGE = 30_000;
+
+/** Bytes of a payload unless the topic is created with another `maxPayloadBytes`. */
+export const DEFAULT_MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;
+/** Greatest `maxPayloadBytes`: the WebAssembly heap must hold a message and its plaintext several times. */
+export const MAX_PAYLOAD_BYTES = 256 * 1024 * 1024;
+/** Bytes of UTF-8 of a context: the longest MQTT topic name. */
+export const MAX_CONTEXT_BYTES = 65_535;
+/** Bytes of UTF-8 of the display name in an introduction: what fits a line of a pairing screen. */
+export const MAX_DISPLAY_NAME_BYTES = 64;
+/** Bytes of the opaque wrap statement in an introduction. */
+export const MAX_WRAP_STATEMENT_BYTES = 256;
+/** Bytes of the opaque rejoin proof in an introduction. */
+export const MAX_REJOIN_BYTES = 64;
+/** Bytes of the encryption of a reply: the sealed array with every list empty has 146. */
+export const MAX_REPLY_BYTES = 1024;
+/** Pinned participants of one topic, each a few hundred bytes. */
+export const MAX_PARTICIPANTS = 1_000_000;
+
+/** Sequences below the highest that a session still tells apart: reordering that brokers really do, times ten. */
+export const REPLAY_WINDOW = 1024;
+/** Live sessions of one sender in one context: a device restarts, it does not do so sixteen times at once. */
+export const MAX_SESSIONS_PER_CONTEXT = 16;
+/** Contexts of one sender that are told apart. */
+export const MAX_CONTEXTS_PER_SENDER = 256;
+/** Contexts in which this topic itself keeps a sending session. */
+export const MAX_SENDING_CONTEXTS = 4096;
+/** Own sessions that are remembered, so that `hearOwn` never hands over our own echo. */
+export const MAX_OWN_SESSIONS = 8192;
+
+/** Milliseconds for which an introduction may be answered, and its KEM secret lives. */
+export const INTRODUCTION_LIFETIME = 10 * 60_000;
+/** Introductions of our own that wait for a reply; a further one wipes the oldest. */
+export const MAX_OUTSTANDING_INTRODUCTIONS = 4;
+/** Replies that are opened for one introduction: whoever saw it can make them. */
+export const MAX_REPLIES_PER_INTRODUCTION = 8;
+/** Introductions that are verified at once before the rate below holds. */
+export const INTRODUCTION_BURST = 16;
+/** Milliseconds after which one more introduction may be verified. */
+export const INTRODUCTION_INTERVAL = 1000;
+/**
+ * Introductions remembered as raised or answered: more than the rate above lets through within the
+ * 15 minutes in which an introduction is valid (916), so none is forgotten while it could still be replayed.
+ */
+export const MAX_REMEMBERED_INTRODUCTIONS = 1024;
+/** Replies of our own that are remembered, so that their echo is known. */
+export const MAX_REMEMBERED_REPLIES = 1024;

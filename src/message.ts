@@ -1,0 +1,279 @@
+/**
+ * The wire: parses and formats the three kinds of bytes that travel (PROTOCOL §5). Pure: no keys, no
+ * state, and nothing here is authenticated.
+ */
+import { type CborItem, decode, encode, encodeFront } from "./cbor.js";
+import { type AnyDelivery, MalformedMessageError, MessageTooLargeError, UnsupportedVersionError } from "./errors.js";
+import {
+  INTRODUCTION_ID_BYTES,
+  KEM_CIPHERTEXT_BYTES,
+  KEM_PUBLIC_KEY_BYTES,
+  KEY_BYTES,
+  KEY_ID_BYTES,
+  MAX_DISPLAY_NAME_BYTES,
+  MAX_REJOIN_BYTES,
+  MAX_REPLY_BYTES,
+  MAX_SENT_AT,
+  MAX_SEQUENCE,
+  MAX_WRAP_STATEMENT_BYTES,
+  SENDER_HINT_BYTES,
+  SESSION_BYTES,
+  SIGNATURE_BYTES,
+  TAG_BYTES,
+} from "./limits.js";
+
+export const VERSION = 1;
+const MESSAGE = 0;
+const INTRODUCTION = 1;
+const REPLY = 2;
+
+/** The numbers that deliveries have on the wire. 5 and above are kept for control messages to come. */
+const DELIVERIES: readonly AnyDelivery[] = ["event", "state", "command", "will", "alive"];
+
+const SENT_AT_BYTES = 6;
+/** Bytes of the plaintext before the payload: sender, delivery, sentAt, signature. */
+export const PLAINTEXT_HEAD_BYTES = SENDER_HINT_BYTES + 1 + SENT_AT_BYTES + SIGNATURE_BYTES;
+/** Everything that a message with the largest sequence adds to a payload of any length. */
+const MAX_OVERHEAD_BYTES = 3 + (1 + KEY_ID_BYTES) + (1 + SESSION_BYTES) + 9 + 5 + TAG_BYTES + PLAINTEXT_HEAD_BYTES;
+/** The longest introduction: five bytes more than its items for their heads are never needed. */
+const MAX_DISCOVERY_BYTES = 4096;
+
+export interface WireMessage {
+  readonly type: "message";
+  readonly keyId: Uint8Array;
+  readonly session: Uint8Array;
+  readonly sequence: number;
+  readonly ciphertext: Uint8Array;
+}
+
+export interface WireIntroduction {
+  readonly type: "introduction";
+  readonly identityKey: Uint8Array;
+  readonly kemPublicKey: Uint8Array;
+  /** Opaque where there is no roster: covered by the signature, and ignored. */
+  readonly wrapStatement: Uint8Array;
+  /** Opaque where there is no roster: covered by the signature, and ignored. */
+  readonly rejoin: Uint8Array;
+  readonly sentAt: number;
+  readonly name: string;
+  readonly signature: Uint8Array;
+}
+
+export interface WireReply {
+  readonly type: "reply";
+  readonly introductionId: Uint8Array;
+  readonly kemCiphertext: Uint8Array;
+  readonly ciphertext: Uint8Array;
+}
+
+/** What is inside the encryption of a message, before its signature was checked. */
+export interface Plaintext {
+  readonly senderHint: Uint8Array;
+  readonly delivery: AnyDelivery;
+  readonly sentAt: number;
+  readonly signature: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+/** What is inside the encryption of a reply. A topic without roots has the empty values after `topicKey`. */
+export interface ReplyPlaintext {
+  readonly sponsorKey: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly topicKey: Uint8Array;
+}
+
+/** The empty values of a topic without roots: topic id, roots, statements, head, rejoin secret. */
+export const UNROOTED: readonly CborItem[] = [new Uint8Array(0), [], [], new Uint8Array(0), new Uint8Array(0)];
+
+function malformed(what: string): never {
+  throw new MalformedMessageError(`expected ${what}`);
+}
+
+function bytesItem(name: string, item: CborItem | undefined, least: number, most = least): Uint8Array {
+  if (!(item instanceof Uint8Array) || item.length < least || item.length > most) {
+    malformed(`${name} of ${least === most ? least : `${least} to ${most}`} bytes`);
+  }
+  return new Uint8Array(item);
+}
+
+function integerItem(name: string, item: CborItem | undefined, most: number): number {
+  if (typeof item !== "number" || item > most) malformed(`${name} of at most ${most}`);
+  return item;
+}
+
+/**
+ * Whether a display name is fit to be shown: no control characters, none that only steer the text
+ * around them (a bidirectional override, a byte order mark), no line ends, at most 64 bytes.
+ */
+export function isDisplayName(name: string): boolean {
+  return new TextEncoder().encode(name).length <= MAX_DISPLAY_NAME_BYTES && !/[\p{C}\p{Zl}\p{Zp}]/u.test(name);
+}
+
+function displayNameItem(item: CborItem | undefined): string {
+  if (typeof item !== "string" || !isDisplayName(item)) {
+    malformed(`a name of at most ${MAX_DISPLAY_NAME_BYTES} bytes without control characters`);
+  }
+  return item;
+}
+
+/**
+ * A later version may look different after its second item, so the version is read first. Versions
+ * of one byte are told here, a longer one by the shape.
+ */
+function refuseOtherVersions(bytes: Uint8Array): void {
+  const [head, version] = bytes;
+  const isArray = head !== undefined && head >= 0x80 && head <= 0x97;
+  if (isArray && version !== undefined && version < 24 && version !== VERSION) {
+    throw new UnsupportedVersionError(version);
+  }
+}
+
+/**
+ * Parses bytes from the channel. Every byte array in the result is a copy.
+ *
+ * @param maxPayloadBytes the largest payload that may be inside
+ * @throws MalformedMessageError, UnsupportedVersionError, MessageTooLargeError and nothing else
+ */
+export function parse(bytes: Uint8Array, maxPayloadBytes: number): WireMessage | WireIntroduction | WireReply {
+  const mostBytes = Math.max(maxPayloadBytes + MAX_OVERHEAD_BYTES, MAX_DISCOVERY_BYTES);
+  if (bytes.length > mostBytes) throw new MessageTooLargeError(bytes.length - MAX_OVERHEAD_BYTES, maxPayloadBytes);
+  refuseOtherVersions(bytes);
+  const items = decode(bytes, { maxDepth: 1, maxItems: 10 });
+  if (typeof items !== "object" || items instanceof Uint8Array) malformed("an array");
+  const [version, type] = items;
+  if (typeof version === "number" && version !== VERSION) throw new UnsupportedVersionError(version);
+  if (version === VERSION && type === MESSAGE && items.length === 6) return parseMessage(items, maxPayloadBytes);
+  if (version === VERSION && type === INTRODUCTION && items.length === 9) return parseIntroduction(items);
+  if (version === VERSION && type === REPLY && items.length === 5) return parseReply(items);
+  return malformed("a message, an introduction or a reply, with all of its items");
+}
+
+function parseMessage(items: readonly CborItem[], maxPayloadBytes: number): WireMessage {
+  const ciphertext = items[5];
+  if (!(ciphertext instanceof Uint8Array) || ciphertext.length < PLAINTEXT_HEAD_BYTES + TAG_BYTES) {
+    malformed(`a ciphertext of at least ${PLAINTEXT_HEAD_BYTES + TAG_BYTES} bytes`);
+  }
+  const payloadBytes = ciphertext.length - PLAINTEXT_HEAD_BYTES - TAG_BYTES;
+  if (payloadBytes > maxPayloadBytes) throw new MessageTooLargeError(payloadBytes, maxPayloadBytes);
+  return {
+    type: "message",
+    keyId: bytesItem("a key id", items[2], KEY_ID_BYTES),
+    session: bytesItem("a session", items[3], SESSION_BYTES),
+    sequence: integerItem("a sequence", items[4], MAX_SEQUENCE),
+    // A view: it may be large, and is read once, before `decode` returns.
+    ciphertext,
+  };
+}
+
+function parseIntroduction(items: readonly CborItem[]): WireIntroduction {
+  return {
+    type: "introduction",
+    identityKey: bytesItem("an identity key", items[2], KEY_BYTES),
+    kemPublicKey: bytesItem("a KEM public key", items[3], KEM_PUBLIC_KEY_BYTES),
+    wrapStatement: bytesItem("a wrap statement", items[4], 0, MAX_WRAP_STATEMENT_BYTES),
+    rejoin: bytesItem("a rejoin proof", items[5], 0, MAX_REJOIN_BYTES),
+    sentAt: integerItem("a sentAt", items[6], MAX_SENT_AT),
+    name: displayNameItem(items[7]),
+    signature: bytesItem("a signature", items[8], SIGNATURE_BYTES),
+  };
+}
+
+function parseReply(items: readonly CborItem[]): WireReply {
+  return {
+    type: "reply",
+    introductionId: bytesItem("an introduction id", items[2], INTRODUCTION_ID_BYTES),
+    kemCiphertext: bytesItem("a KEM ciphertext", items[3], KEM_CIPHERTEXT_BYTES),
+    ciphertext: bytesItem("a ciphertext", items[4], TAG_BYTES, MAX_REPLY_BYTES),
+  };
+}
+
+export function formatMessage(message: Omit<WireMessage, "type">): Uint8Array {
+  const { keyId, session, sequence, ciphertext } = message;
+  const front = encodeFront([VERSION, MESSAGE, keyId, session, sequence], ciphertext.length);
+  const wire = new Uint8Array(front.length + ciphertext.length);
+  wire.set(front);
+  wire.set(ciphertext, front.length);
+  return wire;
+}
+
+export function formatIntroduction(introduction: Omit<WireIntroduction, "type">): Uint8Array {
+  const { identityKey, kemPublicKey, wrapStatement, rejoin, sentAt, name, signature } = introduction;
+  return encode([VERSION, INTRODUCTION, identityKey, kemPublicKey, wrapStatement, rejoin, sentAt, name, signature]);
+}
+
+export function formatReply(reply: Omit<WireReply, "type">): Uint8Array {
+  const { introductionId, kemCiphertext, ciphertext } = reply;
+  return encode([VERSION, REPLY, introductionId, kemCiphertext, ciphertext]);
+}
+
+/** The number that a delivery has on the wire and under the signature. */
+export function deliveryNumber(delivery: AnyDelivery): number {
+  return DELIVERIES.indexOf(delivery);
+}
+
+/** Lays out what is encrypted before the payload: fixed offsets, so that nothing inside has to be parsed. */
+export function formatPlaintextHead(plaintext: Omit<Plaintext, "payload">): Uint8Array {
+  const { senderHint, delivery, sentAt, signature } = plaintext;
+  const bytes = new Uint8Array(PLAINTEXT_HEAD_BYTES);
+  bytes.set(senderHint);
+  bytes[SENDER_HINT_BYTES] = deliveryNumber(delivery);
+  let rest = sentAt;
+  for (let i = SENDER_HINT_BYTES + SENT_AT_BYTES; i > SENDER_HINT_BYTES; i--) {
+    bytes[i] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
+  bytes.set(signature, PLAINTEXT_HEAD_BYTES - SIGNATURE_BYTES);
+  return bytes;
+}
+
+/** Reads what was decrypted. A `will` and an `alive` have sessions of their own, so their sequence is 0. */
+export function parsePlaintext(bytes: Uint8Array, sequence: number): Plaintext {
+  const delivery = DELIVERIES[bytes[SENDER_HINT_BYTES] as number];
+  if (delivery === undefined) malformed("a delivery that version 1 knows");
+  let sentAt = 0;
+  for (let i = SENDER_HINT_BYTES + 1; i <= SENDER_HINT_BYTES + SENT_AT_BYTES; i++) {
+    sentAt = sentAt * 256 + (bytes[i] as number);
+  }
+  const payload = bytes.slice(PLAINTEXT_HEAD_BYTES);
+  if ((delivery === "will" || delivery === "alive") && sequence !== 0) malformed(`sequence 0 of a ${delivery}`);
+  if (delivery === "alive" && payload.length !== 0 && payload.length !== SESSION_BYTES) {
+    malformed("an alive that names one session or none");
+  }
+  return {
+    senderHint: bytes.slice(0, SENDER_HINT_BYTES),
+    delivery,
+    sentAt,
+    signature: bytes.slice(PLAINTEXT_HEAD_BYTES - SIGNATURE_BYTES, PLAINTEXT_HEAD_BYTES),
+    payload,
+  };
+}
+
+/** Encodes what a reply encrypts, for a topic without roots. */
+export function formatReplyPlaintext(plaintext: ReplyPlaintext): Uint8Array {
+  const { sponsorKey, signature, epoch, generation, topicKey } = plaintext;
+  return encode([sponsorKey, signature, epoch, generation, topicKey, ...UNROOTED]);
+}
+
+function isEmpty(item: CborItem | undefined): boolean {
+  return Array.isArray(item) && item.length === 0;
+}
+
+/** Reads what a reply decrypted to. Topics with roots are not known yet to this program: refused. */
+export function parseReplyPlaintext(bytes: Uint8Array): ReplyPlaintext {
+  const items = decode(bytes, { maxDepth: 2, maxItems: 11 });
+  if (typeof items !== "object" || items instanceof Uint8Array || items.length !== 10) malformed("a reply of 10 items");
+  const [topicId, roots, statements, head, rejoin] = items.slice(5);
+  bytesItem("no topic id", topicId, 0);
+  if (!isEmpty(roots) || !isEmpty(statements)) malformed("a topic without roots and statements");
+  bytesItem("no head", head, 0);
+  bytesItem("no rejoin secret", rejoin, 0);
+  return {
+    sponsorKey: bytesItem("a sponsor's key", items[0], KEY_BYTES),
+    signature: bytesItem("a signature", items[1], SIGNATURE_BYTES),
+    epoch: integerItem("epoch 0", items[2], 0),
+    generation: integerItem("generation 0", items[3], 0),
+    topicKey: bytesItem("a topic key", items[4], KEY_BYTES),
+  };
+}

@@ -1,0 +1,79 @@
+/** What callers pass to a topic, and what it makes of a will. */
+import type { Delivery } from "./errors.js";
+
+/** What a topic is made of. Byte arrays are copied. */
+export interface TopicOptions {
+  /**
+   * 32 secret bytes of `generateSigningKeySeed` that are this participant's identity. Default: fresh ones, which are
+   * gone with the topic. Never use a seed of stringphone 0.1 here.
+   */
+  readonly seed?: Uint8Array;
+  /** 32 secret bytes of `generateTopicKey`. Default: none yet; ask for it with `constructIntro`. */
+  readonly topicKey?: Uint8Array;
+  /**
+   * What every message is bound to unless the call names another `context`: usually the MQTT topic name.
+   * At most 65,535 bytes of UTF-8. Default: empty.
+   */
+  readonly name?: string;
+  /** Public keys (32 bytes each) of those whom this topic reads from the start. Default: nobody. */
+  readonly participants?: Iterable<Uint8Array>;
+  /** Bytes of the largest payload, sent or received: up to 256 MiB. Default: 16 MiB. */
+  readonly maxPayloadBytes?: number;
+  /** Milliseconds by which honest clocks may differ. Default: 5 minutes. */
+  readonly maxClockSkew?: number;
+  /** The clock, in milliseconds since 1970; below 2^40 it counts as not set. Default: `Date.now`. */
+  readonly clock?: () => number;
+}
+
+/** How a message is sent. */
+export interface EncodeOptions {
+  /**
+   * What receivers may do with a copy. `event` (default): give it once. `state`: give it as often as it comes, unless a
+   * newer one came; for retained messages. `command`: give it once, and only within seconds of being sent. A last will
+   * is made by `encodeWill`.
+   */
+  readonly delivery?: Exclude<Delivery, "will">;
+  /** What the message is bound to. Default: the topic's `name`. Receivers must name the same. */
+  readonly context?: string;
+}
+
+/** What all ways of decoding have in common. */
+export interface DecodeContext {
+  /** What the message must be bound to: the concrete MQTT topic on which it came. Default: the topic's `name`. */
+  readonly context?: string;
+  /** The deliveries that the caller is ready for. Default: all. Others are an `UnexpectedDeliveryError`. */
+  readonly delivery?: Delivery | readonly Delivery[];
+}
+
+/** Decoding what trusted participants signed: the normal way. */
+export interface DecodeOptions extends DecodeContext {
+  readonly naive?: false;
+  /** Gives `null` for messages of those whom we do not trust. Default: `UntrustedKeyError`. */
+  readonly ignoreUntrusted?: boolean;
+  /**
+   * Milliseconds since `sentAt` after which a message is refused. Default: 30 s for commands, and no bound for the rest;
+   * given, it holds for every delivery.
+   */
+  readonly maxAge?: number;
+  /** Whether the transport says that the broker had retained it: a command is then refused. Default: false. */
+  readonly retained?: boolean;
+  /** Gives messages that were, or may have been, given before, flagged `replayed`: for reading a recording. Default: false. */
+  readonly allowReplay?: boolean;
+  /** Gives messages that bear our own identity and came from another program with our seed. Default: false. */
+  readonly hearOwn?: boolean;
+}
+
+/** Decoding what anybody with the topic key may have sealed: no signature, replay or time is checked. */
+export interface NaiveDecodeOptions extends DecodeContext {
+  readonly naive: true;
+}
+
+/** What `encodeWill` makes. All three are bound to the same context. */
+export interface WillMessages {
+  /** The last will, to be left with the broker when connecting. */
+  readonly will: Uint8Array;
+  /** Names this will as the current one: to be published, retained, after each connect. */
+  readonly alive: Uint8Array;
+  /** Says that no will is current: to be published, retained, before a clean disconnect. */
+  readonly farewell: Uint8Array;
+}

@@ -1,0 +1,57 @@
+/** The pins: whom this program reads (PROTOCOL §8). Keyed by the whole public key, never by an id alone. */
+import { copyBytes, expectBytes, toHex } from "./bytes.js";
+import { expectIdentityKey, Participant } from "./identity.js";
+import { ID_BYTES, KEY_BYTES, MAX_PARTICIPANTS } from "./limits.js";
+
+export class Pins {
+  readonly #byKey = new Map<string, Participant>();
+  /** By the hint that a message bears. Several may share one, by chance or malice: all are tried. */
+  readonly #byHint = new Map<string, readonly Participant[]>();
+
+  /** Pins a public key. A second time changes nothing. */
+  add(publicKey: Uint8Array): Participant {
+    const key = copyBytes("publicKey", publicKey, KEY_BYTES);
+    const known = this.#byKey.get(toHex(key));
+    if (known !== undefined) return known;
+    expectIdentityKey(key);
+    if (this.#byKey.size >= MAX_PARTICIPANTS) {
+      throw new RangeError(`expected at most ${MAX_PARTICIPANTS} participants: remove some first`);
+    }
+    const participant = new Participant(key);
+    this.#byKey.set(participant.hex, participant);
+    this.#byHint.set(participant.hint, [...this.withHint(participant.hint), participant]);
+    return participant;
+  }
+
+  /** Removes whoever has this public key (32 bytes) or this id (16 bytes). Says whether somebody did. */
+  remove(keyOrId: Uint8Array): boolean {
+    const { length } = expectBytes("participant", keyOrId);
+    if (length !== KEY_BYTES && length !== ID_BYTES) {
+      throw new RangeError(
+        `"participant" expected a public key of ${KEY_BYTES} bytes or an id of ${ID_BYTES}, got length=${length}`,
+      );
+    }
+    const hex = toHex(keyOrId);
+    const matches = this.list().filter((one) => one.hex === hex || toHex(one.id) === hex);
+    for (const match of matches) {
+      this.#byKey.delete(match.hex);
+      const others = this.withHint(match.hint).filter((one) => one !== match);
+      if (others.length > 0) this.#byHint.set(match.hint, others);
+      else this.#byHint.delete(match.hint);
+    }
+    return matches.length > 0;
+  }
+
+  has(publicKey: Uint8Array): boolean {
+    return this.#byKey.has(toHex(publicKey));
+  }
+
+  withHint(hint: string): readonly Participant[] {
+    return this.#byHint.get(hint) ?? [];
+  }
+
+  /** All of them, in the order in which they were pinned; the list is the caller's. */
+  list(): Participant[] {
+    return [...this.#byKey.values()];
+  }
+}

@@ -1,0 +1,67 @@
+/** Our own sessions: the positions at which this topic sends (PROTOCOL §6.1). */
+import { toHex } from "./bytes.js";
+import type { Clock } from "./clock.js";
+import type { Identity } from "./identity.js";
+import { MAX_OWN_SESSIONS, MAX_SENDING_CONTEXTS, MAX_SEQUENCE } from "./limits.js";
+import type { Position } from "./sealing.js";
+
+interface Sending {
+  readonly session: Uint8Array;
+  next: number;
+  lastSentAt: number;
+}
+
+export class SendingSessions {
+  readonly #identity: Identity;
+  readonly #clock: Clock;
+  readonly #byContext = new Map<string, Sending>();
+  readonly #own = new Map<string, Sending>();
+  #forgottenUntil = -1;
+
+  constructor(identity: Identity, clock: Clock) {
+    this.#identity = identity;
+    this.#clock = clock;
+  }
+
+  /** The next position in a context, for a message of this time. Every call gives another. */
+  next(context: string, sentAt: number): Position {
+    let sending = this.#byContext.get(context);
+    if (sending === undefined || sending.next > MAX_SEQUENCE) {
+      sending = this.#draw(context, sentAt);
+      this.#byContext.delete(context);
+      if (this.#byContext.size >= MAX_SENDING_CONTEXTS) {
+        this.#byContext.delete(this.#byContext.keys().next().value as string);
+      }
+      this.#byContext.set(context, sending);
+    }
+    sending.lastSentAt = sentAt;
+    return { session: sending.session, sequence: sending.next++, context };
+  }
+
+  /** A position in a session of its own, for a will and for control messages. */
+  single(context: string, sentAt: number): Position {
+    return { session: this.#draw(context, sentAt).session, sequence: 0, context };
+  }
+
+  /** Begins new sessions in every context. */
+  renew(): void {
+    this.#byContext.clear();
+  }
+
+  /** Whether this topic itself sent this message: under a session it remembers, or so long ago that it forgot. */
+  isOwn(session: Uint8Array, sentAt: number): boolean {
+    return sentAt <= this.#forgottenUntil || this.#own.has(toHex(session));
+  }
+
+  #draw(context: string, sentAt: number): Sending {
+    const session = this.#identity.drawSession(this.#clock.read() ?? 0, context);
+    const sending = { session, next: 0, lastSentAt: sentAt };
+    if (this.#own.size >= MAX_OWN_SESSIONS) {
+      const [oldest, { lastSentAt }] = this.#own.entries().next().value as [string, Sending];
+      this.#own.delete(oldest);
+      this.#forgottenUntil = Math.max(this.#forgottenUntil, lastSentAt);
+    }
+    this.#own.set(toHex(session), sending);
+    return sending;
+  }
+}

@@ -1,0 +1,558 @@
+/** Topic: the only place that orders the checks (PROTOCOL §10). */
+import { copyBytes, describe, expectBytes, expectContext, toHex, toUtf8 } from "./bytes.js";
+import { Clock, isTime } from "./clock.js";
+import { loadCrypto } from "./crypto.js";
+import { introductionHash, Newcomer, type OpenedReply, Sponsor, type VerifiedIntroduction } from "./discovery.js";
+import {
+  type AnyDelivery,
+  BadSignatureError,
+  ClockError,
+  DecryptionError,
+  type Delivery,
+  DisposedError,
+  type Introduction,
+  IntroductionError,
+  IntroductionReplyError,
+  MalformedMessageError,
+  MessageTooLargeError,
+  MissingTopicKeyError,
+  ReplayError,
+  type Reply,
+  RetainedCommandError,
+  StaleMessageError,
+  type Standing,
+  UnexpectedDeliveryError,
+  UnknownTopicKeyError,
+  UntrustedKeyError,
+  WillError,
+} from "./errors.js";
+import { generateSigningKeySeed, Identity, type Participant } from "./identity.js";
+import { Keyring, type TopicKey } from "./keyring.js";
+import {
+  DEFAULT_COMMAND_MAX_AGE,
+  DEFAULT_MAX_CLOCK_SKEW,
+  DEFAULT_MAX_PAYLOAD_BYTES,
+  KEY_BYTES,
+  MAX_PAYLOAD_BYTES,
+} from "./limits.js";
+import {
+  isDisplayName,
+  type Plaintext,
+  parse,
+  type WireIntroduction,
+  type WireMessage,
+  type WireReply,
+} from "./message.js";
+import type { DecodeOptions, EncodeOptions, NaiveDecodeOptions, TopicOptions, WillMessages } from "./options.js";
+import { Pins } from "./participants.js";
+import { Received, UnverifiedMessage } from "./received.js";
+import { type Mark, ReplayMemory } from "./replay.js";
+import { isSignedBy, openMessage, type Position, sealMessage } from "./sealing.js";
+import { SendingSessions } from "./sessions.js";
+
+const ALL_DELIVERIES: readonly Delivery[] = ["event", "state", "command", "will"];
+const NAIVE_DELIVERIES: readonly Delivery[] = ["event", "state"];
+
+function expectMilliseconds(name: string, value: number): number {
+  if (typeof value !== "number" || !(value >= 0)) {
+    throw new RangeError(
+      `"${name}" expected milliseconds from 0, got ${typeof value === "number" ? value : describe(value)}`,
+    );
+  }
+  return value;
+}
+
+/**
+ * A one-to-many channel that an untrusted broker carries, as one participant sees it. All participants share one topic key;
+ * each has an identity, and reads only those whom it trusts.
+ *
+ * @example
+ * ```ts
+ * import { generateTopicKey, Topic } from "stringphone";
+ *
+ * const topicKey = generateTopicKey();
+ * const alice = await Topic.create({ topicKey, name: "home/kitchen" });
+ * const bob = await Topic.create({ topicKey, name: "home/kitchen", participants: [alice.publicKey] });
+ * console.log(bob.decode(alice.encode("Hi Bob!"))?.text()); // "Hi Bob!"
+ * ```
+ */
+export class Topic {
+  /** What messages are bound to unless a call names another context. */
+  readonly name: string;
+  readonly #identity: Identity;
+  readonly #keyring = new Keyring();
+  readonly #pins = new Pins();
+  readonly #clock: Clock;
+  readonly #sessions: SendingSessions;
+  readonly #replays = new ReplayMemory();
+  readonly #newcomer = new Newcomer();
+  readonly #sponsor: Sponsor;
+  readonly #introductions = new WeakMap<Introduction, VerifiedIntroduction>();
+  readonly #opened = new WeakMap<Reply, OpenedReply>();
+  readonly #maxPayloadBytes: number;
+  #disposed = false;
+
+  private constructor(options: TopicOptions) {
+    const { name = "", maxPayloadBytes = DEFAULT_MAX_PAYLOAD_BYTES, clock = Date.now } = options;
+    this.name = expectContext("name", name);
+    if (!Number.isInteger(maxPayloadBytes) || maxPayloadBytes < 0 || maxPayloadBytes > MAX_PAYLOAD_BYTES) {
+      throw new RangeError(
+        `"maxPayloadBytes" expected an integer from 0 to ${MAX_PAYLOAD_BYTES}, got ${maxPayloadBytes}`,
+      );
+    }
+    this.#maxPayloadBytes = maxPayloadBytes;
+    if (typeof clock !== "function") throw new TypeError(`"clock" expected a function, got ${describe(clock)}`);
+    this.#clock = new Clock(clock, expectMilliseconds("maxClockSkew", options.maxClockSkew ?? DEFAULT_MAX_CLOCK_SKEW));
+    const seed = options.seed === undefined ? generateSigningKeySeed() : copyBytes("seed", options.seed, KEY_BYTES);
+    this.#identity = new Identity(seed);
+    seed.fill(0);
+    this.#sessions = new SendingSessions(this.#identity, this.#clock);
+    this.#sponsor = new Sponsor(this.#clock);
+    this.topicKey = options.topicKey;
+    for (const publicKey of options.participants ?? []) this.addParticipant(publicKey);
+  }
+
+  /**
+   * Makes a topic. Asynchronous because libsodium's WebAssembly is; everything after it is synchronous.
+   *
+   * @throws TypeError, RangeError for options of a wrong type or length
+   * @throws InvalidKeyError when a participant's key is none that an honest program makes
+   */
+  static async create(options: TopicOptions = {}): Promise<Topic> {
+    await loadCrypto();
+    return new Topic(options);
+  }
+
+  /** Our own Ed25519 public key, 32 bytes, a copy: what others add as participant. */
+  get publicKey(): Uint8Array {
+    return this.#identity.participant.publicKey;
+  }
+
+  /** Our own id: the first 16 bytes of SHA-256 of the public key, a copy. */
+  get id(): Uint8Array {
+    return this.#identity.participant.id;
+  }
+
+  /** Those whom we trust, in the order in which they were added. The list is a copy. */
+  get participants(): readonly Participant[] {
+    return this.#pins.list();
+  }
+
+  /** The topic key, 32 secret bytes, a copy; `undefined` while there is none. */
+  get topicKey(): Uint8Array | undefined {
+    this.#expectLive();
+    return this.#keyring.current?.bytes;
+  }
+
+  /**
+   * Takes another topic key (copied), or with `undefined` forgets it. The one before is wiped: messages under it are an
+   * `UnknownTopicKeyError` from now on.
+   */
+  set topicKey(topicKey: Uint8Array | undefined) {
+    this.#expectLive();
+    const key = topicKey === undefined ? undefined : copyBytes("topicKey", topicKey, KEY_BYTES);
+    this.#keyring.replace(key);
+    key?.fill(0);
+  }
+
+  /**
+   * Trusts a participant: its messages are read from now on, and its introductions may be answered. Compare its fingerprint
+   * with a person before. A second time changes nothing.
+   *
+   * @param publicKey 32 bytes, copied
+   * @throws InvalidKeyError when it is not a canonical point of the prime-order subgroup
+   */
+  addParticipant(publicKey: Uint8Array): Participant {
+    this.#expectLive();
+    return this.#pins.add(publicKey);
+  }
+
+  /**
+   * Mutes a participant: its messages are an `UntrustedKeyError` from now on. It keeps the topic key and can read on; what it
+   * sent before stays refused as a replay, also after it is added again.
+   *
+   * @param participant its public key (32 bytes) or id (16 bytes)
+   * @returns whether it was trusted before
+   */
+  removeParticipant(participant: Uint8Array): boolean {
+    this.#expectLive();
+    return this.#pins.remove(participant);
+  }
+
+  /**
+   * Signs and encrypts a payload. Publish the result as it is, as bytes.
+   *
+   * @param payload text, sent as UTF-8, or bytes; may be empty
+   * @throws MissingTopicKeyError while there is no topic key: nothing leaves in clear
+   * @throws MessageTooLargeError when the payload exceeds `maxPayloadBytes`
+   * @throws ClockError when a `state` or `command` is sent by a clock that is not set, went back, or ran ahead before
+   */
+  encode(payload: string | Uint8Array, options: EncodeOptions = {}): Uint8Array {
+    this.#expectLive();
+    const { delivery = "event" } = options;
+    if (delivery !== "event" && delivery !== "state" && delivery !== "command") {
+      throw new RangeError(`"delivery" expected "event", "state" or "command", got ${JSON.stringify(delivery)}`);
+    }
+    const bytes = this.#payload(payload);
+    const context = this.#context(options.context);
+    const key = this.#key();
+    if (delivery !== "event") this.#clock.expectUsable(delivery);
+    const sentAt = this.#clock.nextSentAt();
+    return sealMessage(key, this.#identity, this.#sessions.next(context, sentAt), { delivery, sentAt, payload: bytes });
+  }
+
+  /**
+   * Makes a last will with the `alive` that names it and the `farewell` that withdraws it. Call it for each connect; see
+   * {@link WillMessages} for when to publish which.
+   *
+   * @throws MissingTopicKeyError, MessageTooLargeError, ClockError as `encode` does for a state
+   */
+  encodeWill(payload: string | Uint8Array, options: { readonly context?: string } = {}): WillMessages {
+    this.#expectLive();
+    const bytes = this.#payload(payload);
+    const context = this.#context(options.context);
+    const key = this.#key();
+    this.#clock.expectUsable("will");
+    const single = (delivery: AnyDelivery, content: Uint8Array) => {
+      const sentAt = this.#clock.nextSentAt();
+      const position: Position = this.#sessions.single(context, sentAt);
+      return { position, wire: sealMessage(key, this.#identity, position, { delivery, sentAt, payload: content }) };
+    };
+    const will = single("will", bytes);
+    const alive = single("alive", will.position.session);
+    const farewell = single("alive", new Uint8Array(0));
+    return { will: will.wire, alive: alive.wire, farewell: farewell.wire };
+  }
+
+  /**
+   * Decrypts a message without checking who signed it, or whether it came before: every holder of the topic key can forge it,
+   * and the broker can replay it. Never acts for a command or a will, which are refused here.
+   */
+  decode(wire: Uint8Array, options: NaiveDecodeOptions): UnverifiedMessage;
+  /**
+   * Decrypts, verifies and accepts one message. `null` means one thing: valid, and nothing for the application (our own
+   * message, one ignored on request, a control message that was applied). Everything else throws, and an error changes
+   * nothing but what it says.
+   *
+   * @param wire the bytes as the transport gave them
+   * @throws IntroductionError, IntroductionReplyError when somebody asks for the topic key, or gives it to us
+   * @throws UntrustedKeyError when its sender is not among our participants
+   * @throws ReplayError when it was given before: brokers repeat messages, ignore it
+   * @throws StringphoneError any other of {@link AnyStringphoneError}; README has the table of what to do
+   */
+  decode(wire: Uint8Array, options?: DecodeOptions): Received | null;
+  decode(wire: Uint8Array, options: DecodeOptions | NaiveDecodeOptions = {}): Received | UnverifiedMessage | null {
+    this.#expectLive();
+    const bytes = expectBytes("wire", wire);
+    const context = this.#context(options.context);
+    const message = parse(bytes, this.#maxPayloadBytes);
+    if (message.type === "introduction") return this.#raiseIntroduction(bytes, message, context);
+    if (message.type === "reply") return this.#raiseReply(bytes, message, context);
+    return this.#decodeMessage(message, context, options);
+  }
+
+  /**
+   * Makes an introduction: publish it, and hand what comes to `decode` until it throws an `IntroductionReplyError`. It may be
+   * answered for ten minutes; at most four wait at a time, a further one ends the oldest.
+   *
+   * @param options.name what this participant calls itself: at most 64 bytes of UTF-8, without control characters. Anybody on
+   *   the channel can read it.
+   */
+  constructIntro(options: { readonly name?: string; readonly context?: string } = {}): Uint8Array {
+    this.#expectLive();
+    const { name = "" } = options;
+    if (typeof name !== "string" || !isDisplayName(name)) {
+      throw new RangeError('"name" expected at most 64 bytes of UTF-8 without control characters');
+    }
+    const context = this.#context(options.context);
+    return this.#newcomer.introduce(this.#identity, { name, sentAt: this.#clock.nextSentAt(), context });
+  }
+
+  /**
+   * Answers an introduction with the topic key, once. Call `addParticipant` with its sender before, after a person compared
+   * fingerprints: whoever gets a reply reads the topic from then on.
+   *
+   * @param introduction the bytes, or the very object that this topic's `decode` threw
+   * @throws UntrustedKeyError when its sender is not among our participants
+   * @throws MissingTopicKeyError when we have no key to give
+   * @throws StaleMessageError, ClockError, ReplayError when it is too old, ahead of us, or answered already
+   * @throws InvalidKeyError when it asks for encryption to a key that is none
+   */
+  constructReply(introduction: Uint8Array | Introduction, options: { readonly context?: string } = {}): Uint8Array {
+    this.#expectLive();
+    const verified = this.#verifiedIntroduction(introduction, options.context);
+    if (!this.#pins.has(verified.wire.identityKey)) {
+      throw new UntrustedKeyError(
+        verified.sender.id,
+        "the sender of this introduction is not trusted: compare its fingerprint, then addParticipant()",
+      );
+    }
+    return this.#sponsor.answer(verified, this.#identity, this.#key());
+  }
+
+  /**
+   * Adopts the topic key of a reply, once a person compared the sponsor's fingerprint, and ends all introductions of ours.
+   * Call `addParticipant` with the sponsor's key after it, to read the sponsor.
+   *
+   * @param reply the bytes, or the very object that this topic's `decode` threw
+   * @returns true: the topic key is ours now
+   * @throws ForeignReplyError when it answers no introduction of ours that is still open
+   */
+  parseReply(reply: Uint8Array | Reply, options: { readonly context?: string } = {}): boolean {
+    this.#expectLive();
+    const opened = this.#openedReply(reply, options.context);
+    const key = this.#newcomer.keyOf(opened);
+    this.topicKey = key;
+    key.fill(0);
+    this.#newcomer.end();
+    return true;
+  }
+
+  /** Begins a new session in every context: receivers count from 0 again, and report no loss in between. */
+  renewSessions(): void {
+    this.#expectLive();
+    this.#sessions.renew();
+  }
+
+  /**
+   * Takes the clock as it is now for right, after it had run ahead or was set back: `sentAt` follows it again. Receivers
+   * without a clock may refuse our states until it passes the newest one that they accepted.
+   */
+  resetClock(): void {
+    this.#expectLive();
+    this.#clock.reset();
+  }
+
+  /** Wipes all secrets, as far as JavaScript allows. Every later call but this one throws a `DisposedError`. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#keyring.replace(undefined);
+    this.#newcomer.end();
+    this.#identity.wipe();
+    this.#disposed = true;
+  }
+
+  /** The same as `dispose`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Who and where; never a secret. */
+  toJSON(): { name: string; id: string } {
+    return { name: this.name, id: toHex(this.id) };
+  }
+
+  #expectLive(): void {
+    if (this.#disposed) throw new DisposedError();
+  }
+
+  #context(context: string | undefined): string {
+    return context === undefined ? this.name : expectContext("context", context);
+  }
+
+  #key(): TopicKey {
+    const key = this.#keyring.current;
+    if (key === undefined) throw new MissingTopicKeyError();
+    return key;
+  }
+
+  #payload(payload: string | Uint8Array): Uint8Array {
+    const bytes = typeof payload === "string" ? toUtf8("payload", payload) : expectBytes("payload", payload);
+    if (bytes.length > this.#maxPayloadBytes) throw new MessageTooLargeError(bytes.length, this.#maxPayloadBytes);
+    return bytes;
+  }
+
+  #standing(participant: Participant): Standing {
+    if (participant.equals(this.#identity.participant)) return "self";
+    return this.#pins.has(participant.publicKey) ? "pinned" : "unknown";
+  }
+
+  #raiseIntroduction(bytes: Uint8Array, wire: WireIntroduction, context: string): null {
+    const name = introductionHash(bytes);
+    if (this.#newcomer.made(name)) return null;
+    const verified = this.#sponsor.raise(wire, name, context);
+    const { sender } = verified;
+    const introduction: Introduction = Object.freeze({
+      senderKey: sender.publicKey,
+      senderId: sender.id,
+      fingerprint: sender.fingerprint,
+      name: wire.name,
+      sentAt: wire.sentAt,
+      standing: this.#standing(sender),
+    });
+    this.#introductions.set(introduction, verified);
+    throw new IntroductionError(introduction);
+  }
+
+  #raiseReply(bytes: Uint8Array, wire: WireReply, context: string): null {
+    if (this.#sponsor.sent(bytes)) return null;
+    const opened = this.#newcomer.open(bytes, wire, context, false);
+    const { sponsor } = opened;
+    const reply: Reply = Object.freeze({
+      senderKey: sponsor.publicKey,
+      senderId: sponsor.id,
+      fingerprint: sponsor.fingerprint,
+      standing: this.#standing(sponsor),
+    });
+    this.#opened.set(reply, opened);
+    throw new IntroductionReplyError(reply);
+  }
+
+  #verifiedIntroduction(given: Uint8Array | Introduction, context: string | undefined): VerifiedIntroduction {
+    const known = this.#introductions.get(given as Introduction);
+    if (known !== undefined) return known;
+    const bytes = expectBytes("introduction", given);
+    const wire = parse(bytes, this.#maxPayloadBytes);
+    if (wire.type !== "introduction") throw new MalformedMessageError(`expected an introduction, got a ${wire.type}`);
+    return this.#sponsor.verify(wire, introductionHash(bytes), this.#context(context));
+  }
+
+  #openedReply(given: Uint8Array | Reply, context: string | undefined): OpenedReply {
+    const known = this.#opened.get(given as Reply);
+    if (known !== undefined) return known;
+    const bytes = expectBytes("reply", given);
+    const wire = parse(bytes, this.#maxPayloadBytes);
+    if (wire.type !== "reply") throw new MalformedMessageError(`expected a reply, got a ${wire.type}`);
+    return this.#newcomer.open(bytes, wire, this.#context(context), true);
+  }
+
+  #open(wire: WireMessage, context: string): { key: TopicKey; plaintext: Plaintext } {
+    if (this.#keyring.current === undefined) throw new MissingTopicKeyError();
+    const candidates = this.#keyring.candidates(wire.keyId);
+    if (candidates.length === 0) throw new UnknownTopicKeyError(wire.keyId);
+    for (const key of candidates) {
+      const plaintext = openMessage(key, wire, context);
+      if (plaintext !== undefined) return { key, plaintext };
+    }
+    throw DecryptionError.withoutStack();
+  }
+
+  #decodeMessage(
+    wire: WireMessage,
+    context: string,
+    options: DecodeOptions | NaiveDecodeOptions,
+  ): Received | UnverifiedMessage | null {
+    const { key, plaintext } = this.#open(wire, context);
+    const { delivery, sentAt, payload, senderHint } = plaintext;
+    const expected = expectedDeliveries(options.delivery);
+    if (options.naive === true) {
+      expectDelivery(
+        delivery,
+        NAIVE_DELIVERIES.filter((one) => expected.includes(one)),
+      );
+      return new UnverifiedMessage(payload, senderHint);
+    }
+
+    const { session, sequence } = wire;
+    const position = { session, sequence, context };
+    const mark = { session, sequence, sentAt, delivery };
+    const signedBy = (one: Participant) => isSignedBy(key, position, plaintext, one);
+
+    const hint = toHex(senderHint);
+    const self = this.#identity.participant;
+    const isOwn = hint === self.hint && signedBy(self);
+    if (isOwn && (options.hearOwn !== true || this.#sessions.isOwn(session, sentAt))) return null;
+    const trusted = isOwn ? [self] : this.#pins.withHint(hint);
+    if (trusted.length === 0) {
+      // Our own hint, but not our signature: a forgery, not a stranger.
+      if (hint === self.hint) throw new BadSignatureError(senderHint);
+      if (options.ignoreUntrusted === true) return null;
+      throw new UntrustedKeyError(
+        senderHint,
+        "the sender is not trusted: compare its fingerprint, then addParticipant()",
+      );
+    }
+
+    // Before the signature check, which is the dear one: a repeated message is refused at the price of its decryption.
+    const allowReplay = options.allowReplay === true;
+    const refusals = allowReplay ? [] : trusted.map((one) => this.#replays.seen(one.hex, context, mark));
+    const unseen = trusted.filter((_, i) => refusals[i] === undefined);
+    if (unseen.length === 0 && refusals[0] !== undefined) throw replayed(refusals[0]);
+    const sender = isOwn ? self : unseen.find(signedBy);
+    if (sender === undefined) throw new BadSignatureError(senderHint);
+
+    this.#checkTime(delivery, sentAt, options.maxAge);
+    if (delivery === "alive") {
+      this.#replays.acceptAlive(sender.hex, context, mark, payload);
+      return null;
+    }
+    expectDelivery(delivery, expected);
+    if (delivery === "command" && options.retained === true) throw new RetainedCommandError();
+    const isReplay = this.#checkRepetition(sender, context, mark, allowReplay);
+    // Only now may anything change: the message is authentic, in time, and new.
+    const missed = isReplay ? undefined : this.#replays.accept(sender.hex, context, mark);
+    return new Received(payload, { sender, sentAt, delivery, sequence, missed, replayed: isReplay });
+  }
+
+  /** The rule of a delivery, as far as it looks back. Says whether the message may have been given before. */
+  #checkRepetition(sender: Participant, context: string, mark: Mark, allowReplay: boolean): boolean {
+    if (mark.delivery === "state") {
+      const age = this.#replays.stateAge(sender.hex, context, mark);
+      if (age === undefined) return false;
+      if (!allowReplay) throw new StaleMessageError(age, `a newer state of this sender was accepted, by ${age} ms`);
+      return true;
+    }
+    // Without `allowReplay` this was asked before the signature, and nothing has changed since.
+    if (allowReplay && this.#replays.seen(sender.hex, context, mark) !== undefined) return true;
+    if (mark.delivery === "will") {
+      const refusal = this.#replays.willRefusal(sender.hex, context, mark);
+      if (refusal === undefined) return false;
+      if (!allowReplay) throw new WillError(refusal);
+      return true;
+    }
+    return false;
+  }
+
+  /** What a verified message's time must be, by the two clocks. */
+  #checkTime(delivery: AnyDelivery, sentAt: number, maxAge: number | undefined): void {
+    const bound = maxAge === undefined ? undefined : expectMilliseconds("maxAge", maxAge);
+    const ahead = delivery === "event" || delivery === "will" ? undefined : this.#clock.tooFarAhead(sentAt);
+    if (ahead !== undefined) {
+      throw new ClockError("sender", ahead, `the ${delivery} is ${ahead} ms ahead of our clock: compare both clocks`);
+    }
+    const most = bound ?? (delivery === "command" ? DEFAULT_COMMAND_MAX_AGE : undefined);
+    if (most === undefined || delivery === "alive") return;
+    const now = this.#clock.read();
+    if (now === undefined) {
+      throw new ClockError(
+        "ours",
+        undefined,
+        `the age of a ${delivery} cannot be told: set our clock, then call resetClock()`,
+      );
+    }
+    if (!isTime(sentAt)) {
+      throw new ClockError("sender", undefined, `the age of a ${delivery} cannot be told: its sender has no clock`);
+    }
+    if (sentAt - now > most) {
+      throw new ClockError("sender", sentAt - now, `the ${delivery} is ${sentAt - now} ms ahead of our clock`);
+    }
+    if (now - sentAt > most) {
+      throw new StaleMessageError(now - sentAt, `the ${delivery} is ${now - sentAt} ms old, more than ${most}`);
+    }
+  }
+}
+
+function expectedDeliveries(given: Delivery | readonly Delivery[] | undefined): readonly Delivery[] {
+  if (given === undefined) return ALL_DELIVERIES;
+  const expected = [given].flat();
+  if (expected.every((one) => ALL_DELIVERIES.includes(one))) return expected;
+  throw new RangeError(
+    `"delivery" expected ${ALL_DELIVERIES.join(", ")} or a list of them, got ${JSON.stringify(given)}`,
+  );
+}
+
+function expectDelivery(delivery: AnyDelivery, expected: readonly Delivery[]): asserts delivery is Delivery {
+  if (delivery !== "alive" && expected.includes(delivery)) return;
+  throw new UnexpectedDeliveryError(
+    delivery,
+    expected,
+    `expected ${expected.join(" or ")}, got a message that was sent as ${delivery}`,
+  );
+}
+
+function replayed(reason: "seen" | "too-old"): ReplayError {
+  return new ReplayError(
+    reason,
+    reason === "seen" ? "this message was given before" : "this message is older than what is remembered of its sender",
+  );
+}
