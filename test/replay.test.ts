@@ -1,0 +1,177 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { loadCrypto } from "../src/crypto.js";
+import { Topic } from "../src/index.js";
+import { type Mark, ReplayMemory } from "../src/replay.js";
+import { forgeMessage } from "./support/forge.js";
+import { bytes, NAME, START } from "./support/topics.js";
+
+beforeAll(loadCrypto);
+
+/** A session that a number names. */
+function sessionOf(number: number): Uint8Array {
+  const session = new Uint8Array(12);
+  new DataView(session.buffer).setUint32(0, number);
+  return session;
+}
+
+function event(session: number, sequence: number, sentAt: number): Mark {
+  return { session: sessionOf(session), sequence, sentAt, delivery: "event" };
+}
+
+/** Bytes of the heap after a collection; vitest's workers run with `--expose-gc`. */
+function heapUsed(): number {
+  const { gc } = globalThis as { gc?: () => void };
+  if (gc === undefined) throw new Error("the tests need --expose-gc: see vitest.config.ts");
+  gc();
+  return process.memoryUsage().heapUsed;
+}
+
+/** Small and repeatable; nothing here is secret. */
+function* numbers(seed: number): Generator<number, never> {
+  let state = seed;
+  for (;;) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    yield state / 2 ** 32;
+  }
+}
+
+describe("a hostile but trusted sender", () => {
+  it("with 1,000,000 sessions and any clock leaves bounded memory, gets nothing in twice, and locks out nobody else", () => {
+    const memory = new ReplayMemory();
+    const random = numbers(7);
+    const next = () => random.next().value;
+    memory.accept("honest", NAME, event(1, 0, START));
+    const before = heapUsed();
+    const taken: { context: string; mark: Mark }[] = [];
+    let accepted = 0;
+    for (let i = 0; i < 1_000_000; i++) {
+      const context = `home/${Math.floor(next() * 400)}`;
+      const sentAt = next() < 0.1 ? Math.floor(next() * 2 ** 48) : START + i;
+      const mark = event(i, Math.floor(next() * 2 ** 53), sentAt);
+      if (memory.seen("hostile", context, mark) !== undefined) continue;
+      memory.accept("hostile", context, mark);
+      accepted++;
+      if (i % 50 === 0) taken.push({ context, mark });
+    }
+    expect(accepted).toBeGreaterThan(0);
+    // 256 contexts of 16 sessions with 128 bytes of window each, and their keys: measured 2.2 MB.
+    expect(heapUsed() - before).toBeLessThan(8_000_000);
+    for (const { context, mark } of taken) {
+      expect(memory.seen("hostile", context, mark), JSON.stringify(mark)).toBeDefined();
+    }
+    expect(memory.seen("honest", NAME, event(1, 1, START + 1))).toBeUndefined();
+    expect(memory.seen("honest", NAME, event(2, 0, START + 1))).toBeUndefined();
+    expect(memory.seen("honest", NAME, event(1, 0, START))).toBe("seen");
+  });
+
+  it("is bounded in the same way through decode, and an honest one beside it goes on", async () => {
+    const topicKey = bytes(1);
+    const seed = bytes(2);
+    const hostile = await Topic.create({ seed });
+    const honest = await Topic.create({ topicKey, name: NAME, clock: () => START });
+    const participants = [hostile.publicKey, honest.publicKey];
+    const bob = await Topic.create({ topicKey, name: NAME, participants, clock: () => START });
+    const wires = [];
+    for (let i = 0; i < 300; i++) {
+      const sentAt = i % 3 === 0 ? 2 ** 48 - 400 + i : START + i;
+      const wire = forgeMessage({ seed, topicKey, session: sessionOf(i), sequence: i, sentAt });
+      wires.push(wire);
+      try {
+        bob.decode(wire);
+      } catch (error) {
+        expect(error).toMatchObject({ code: "REPLAY", reason: "too-old" });
+      }
+      if (i % 10 === 0) expect(bob.decode(honest.encode("x"))?.missed ?? 0).toBe(0);
+    }
+    for (const wire of wires) expect(() => bob.decode(wire)).toThrowError(expect.objectContaining({ code: "REPLAY" }));
+  });
+});
+
+describe("what is forgotten stays refused", () => {
+  it("of a session that sixteen others pushed out, also when it comes to life again", () => {
+    const memory = new ReplayMemory();
+    const first = event(0, 0, 100);
+    memory.accept("a", NAME, first);
+    memory.accept("a", NAME, event(0, 1, 101));
+    for (let i = 1; i <= 16; i++) memory.accept("a", NAME, event(i, 0, 200 + i));
+    expect(memory.seen("a", NAME, first)).toBe("too-old");
+    const again = event(0, 2, 300);
+    expect(memory.seen("a", NAME, again)).toBeUndefined();
+    expect(memory.accept("a", NAME, again)).toBeUndefined();
+    expect(memory.seen("a", NAME, first)).toBe("too-old");
+    expect(memory.seen("a", NAME, event(0, 1, 101))).toBe("too-old");
+    expect(memory.seen("a", NAME, event(0, 3, 301))).toBeUndefined();
+  });
+
+  it("of a context that 256 others pushed out", () => {
+    const memory = new ReplayMemory();
+    const first = event(0, 0, 100);
+    memory.accept("a", "first", first);
+    memory.acceptAlive("a", "first", { ...first, delivery: "alive", sentAt: 150 }, sessionOf(9));
+    memory.accept("a", "first", { session: sessionOf(9), sequence: 0, sentAt: 149, delivery: "will" });
+    for (let i = 0; i < 256; i++) memory.accept("a", `other ${i}`, event(i + 10, 0, 200 + i));
+    expect(memory.seen("a", "first", first)).toBe("too-old");
+    expect(memory.seen("a", "first", event(1, 0, 101))).toBeUndefined();
+    // The old alive does not make the old will current again.
+    memory.acceptAlive("a", "first", { ...first, delivery: "alive", sentAt: 150 }, sessionOf(9));
+    const will: Mark = { session: sessionOf(9), sequence: 0, sentAt: 149, delivery: "will" };
+    expect(memory.willRefusal("a", "first", will)).toBe("unannounced");
+    memory.acceptAlive("a", "first", { ...first, delivery: "alive", sentAt: 151 }, sessionOf(9));
+    expect(memory.willRefusal("a", "first", will)).toBeUndefined();
+  });
+
+  it("a session in use is kept, and another one goes", () => {
+    const memory = new ReplayMemory();
+    memory.accept("a", NAME, event(0, 0, 100));
+    for (let i = 1; i < 40; i++) {
+      memory.accept("a", NAME, event(i, 0, 100 + i));
+      memory.accept("a", NAME, event(0, i, 100 + i));
+    }
+    // Late, and older than the watermark: its session is alive, so its window decides.
+    expect(memory.seen("a", NAME, event(0, 40, 1))).toBeUndefined();
+    expect(memory.seen("a", NAME, event(0, 39, 139))).toBe("seen");
+  });
+
+  it("states raise no watermark: a retained one never locks events out", () => {
+    const memory = new ReplayMemory();
+    for (let i = 0; i < 20; i++) {
+      memory.accept("a", NAME, { session: sessionOf(i), sequence: 0, sentAt: 10 ** 9 + i, delivery: "state" });
+    }
+    expect(memory.seen("a", NAME, event(99, 0, 5))).toBeUndefined();
+  });
+
+  it("a context as long as MQTT allows costs no more than a short one", () => {
+    const memory = new ReplayMemory();
+    const before = heapUsed();
+    for (let i = 0; i < 256; i++) memory.accept("a", `${i}/${"x".repeat(60_000)}`, event(i, 0, i));
+    expect(heapUsed() - before).toBeLessThan(1_000_000);
+    expect(memory.seen("a", `7/${"x".repeat(60_000)}`, event(7, 0, 7))).toBe("seen");
+    expect(memory.seen("a", `7/${"x".repeat(60_001)}`, event(7, 0, 7))).toBeUndefined();
+  });
+});
+
+describe("the window agrees with a plain set", () => {
+  it("for random sequences, forwards and back", () => {
+    const random = numbers(42);
+    for (let round = 0; round < 20; round++) {
+      const memory = new ReplayMemory();
+      const plain = new Set<number>();
+      let highest = -1;
+      const base = round % 2 === 0 ? 0 : 2 ** 53 - 1 - 40_000;
+      for (let i = 0; i < 2000; i++) {
+        const jump = random.next().value < 0.02 ? 1500 : 20;
+        const ahead = base + i * 10;
+        const sequence = Math.max(0, ahead + Math.floor((random.next().value - 0.7) * jump));
+        const mark = event(1, sequence, 1);
+        const seen = memory.seen("a", NAME, mark);
+        if (sequence <= highest - 1024) expect(seen).toBe("too-old");
+        else expect(seen).toBe(plain.has(sequence) ? "seen" : undefined);
+        if (seen !== undefined) continue;
+        const missed = memory.accept("a", NAME, mark);
+        expect(missed).toBe(highest < 0 ? undefined : Math.max(0, sequence - highest - 1));
+        plain.add(sequence);
+        highest = Math.max(highest, sequence);
+      }
+    }
+  });
+});

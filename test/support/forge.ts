@@ -1,0 +1,51 @@
+/** What an attacker can make: the library's own parts, put together as no honest program would. */
+import { encode } from "../../src/cbor.js";
+import { loadCrypto, seal } from "../../src/crypto.js";
+import type { AnyDelivery } from "../../src/errors.js";
+import { Identity } from "../../src/identity.js";
+import { TopicKey } from "../../src/keyring.js";
+import { formatMessage, formatPlaintextHead, type Plaintext, parse } from "../../src/message.js";
+import { type Content, openMessage, type Position, sealMessage } from "../../src/sealing.js";
+import { bytes, NAME, START } from "./topics.js";
+
+export { encode, Identity, loadCrypto, TopicKey };
+
+export interface Forgery extends Partial<Omit<Content, "payload">>, Partial<Position> {
+  readonly seed: Uint8Array;
+  readonly topicKey: Uint8Array;
+  readonly payload?: string;
+}
+
+/** A message with any position, time and delivery, correctly sealed and signed by the holder of `seed`. */
+export function forgeMessage(forgery: Forgery): Uint8Array {
+  const { seed, topicKey, session = bytes(5, 12), sequence = 0, context = NAME } = forgery;
+  const { delivery = "event" as AnyDelivery, sentAt = START, payload = "" } = forgery;
+  const content = { delivery, sentAt, payload: new TextEncoder().encode(payload) };
+  return sealMessage(new TopicKey(topicKey), new Identity(seed), { session, sequence, context }, content);
+}
+
+/** Seals any plaintext at any position, as a holder of the topic key can. Written from PROTOCOL §6, not from the code. */
+export function sealPlaintext(topicKey: Uint8Array, position: Position, plaintext: Plaintext): Uint8Array {
+  const key = new TopicKey(topicKey);
+  const { session, sequence, context } = position;
+  const nonce = Buffer.alloc(24);
+  nonce.set(session);
+  nonce.writeBigUInt64BE(BigInt(sequence), 16);
+  const data = encode(["stringphone/1 message", key.id, session, sequence, context]);
+  const head = formatPlaintextHead(plaintext);
+  const ciphertext = seal(TopicKey.messageKeyOf(key), nonce, data, head, plaintext.payload);
+  return formatMessage({ keyId: key.id, session, sequence, ciphertext });
+}
+
+/** Opens a message as a holder of the topic key can. */
+export function openWire(
+  topicKey: Uint8Array,
+  wire: Uint8Array,
+  context = NAME,
+): { position: Position; plaintext: Plaintext } {
+  const message = parse(wire, 1 << 24);
+  if (message.type !== "message") throw new Error("not a message");
+  const plaintext = openMessage(new TopicKey(topicKey), message, context);
+  if (plaintext === undefined) throw new Error("the message does not open");
+  return { position: { session: message.session, sequence: message.sequence, context }, plaintext };
+}
