@@ -14,19 +14,21 @@ interface Sending {
 export class SendingSessions {
   readonly #identity: Identity;
   readonly #clock: Clock;
+  readonly #maxSequence: number;
   readonly #byContext = new Map<string, Sending>();
   readonly #own = new Map<string, Sending>();
   #forgottenUntil = -1;
 
-  constructor(identity: Identity, clock: Clock) {
+  constructor(identity: Identity, clock: Clock, maxSequence = MAX_SEQUENCE) {
     this.#identity = identity;
     this.#clock = clock;
+    this.#maxSequence = maxSequence;
   }
 
   /** The next position in a context, for a message of this time. Every call gives another. */
   next(context: string, sentAt: number): Position {
     let sending = this.#byContext.get(context);
-    if (sending === undefined || sending.next > MAX_SEQUENCE) {
+    if (sending === undefined || sending.next > this.#maxSequence) {
       sending = this.#draw(context, sentAt);
       this.#byContext.delete(context);
       if (this.#byContext.size >= MAX_SENDING_CONTEXTS) {

@@ -1,0 +1,111 @@
+import sodium from "libsodium-wrappers";
+import { beforeAll, describe, expect, it } from "vitest";
+import { encode } from "../src/cbor.js";
+import * as crypto from "../src/crypto.js";
+import { thrownBy } from "./support/expect.js";
+import { bytes } from "./support/topics.js";
+
+beforeAll(crypto.loadCrypto);
+
+/** Bytes that do not repeat within a block. */
+const pattern = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * i + i) >>> 3);
+
+const LENGTHS = [0, 1, 15, 16, 63, 64, 65, 127, 128, 129, 1000, 100_000];
+
+describe("what goes around libsodium's wrapper gives what the wrapper gives", () => {
+  it.each(LENGTHS)("seal and open, %d bytes", (length) => {
+    const [key, nonce] = [crypto.randomBytes(32), crypto.randomBytes(24)];
+    const plaintext = pattern(length);
+    for (const data of [new Uint8Array(0), crypto.randomBytes(50)]) {
+      const expected = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, data, null, nonce, key);
+      const cut = Math.floor(length / 3);
+      expect(crypto.seal(key, nonce, data, plaintext)).toEqual(expected);
+      expect(crypto.seal(key, nonce, data, plaintext.subarray(0, cut), plaintext.subarray(cut))).toEqual(expected);
+      expect(crypto.open(key, nonce, data, expected)).toEqual(plaintext);
+      const flipped = new Uint8Array(expected);
+      flipped[length] = (flipped[length] as number) ^ 1;
+      expect(crypto.open(key, nonce, data, flipped)).toBeUndefined();
+      expect(crypto.open(key, nonce, bytes(1, 5), expected)).toBeUndefined();
+    }
+  });
+
+  it.each(LENGTHS)("hash and kdf, %d bytes", (length) => {
+    const key = crypto.randomBytes(32);
+    const input = pattern(length);
+    const array = encode(["stringphone/1 message", 5, input]);
+    expect(crypto.hash("message", 5, input)).toEqual(sodium.crypto_generichash(32, array, null));
+    expect(crypto.hashWithTail("message", [5], input)).toEqual(sodium.crypto_generichash(32, array, null));
+    expect(crypto.kdf(key, "message", 5, input)).toEqual(sodium.crypto_generichash(32, array, key));
+  });
+
+  it("grows the heap as it must, and keeps what it copied out", () => {
+    const [key, nonce, none] = [bytes(1), bytes(2, 24), new Uint8Array(0)];
+    const small = crypto.seal(key, nonce, none, bytes(3, 100));
+    const before = new Uint8Array(small);
+    const large = crypto.seal(key, nonce, none, new Uint8Array(60_000_000));
+    expect(crypto.open(key, nonce, none, large)?.length).toBe(60_000_000);
+    expect(small).toEqual(before);
+  });
+});
+
+describe("bounds", () => {
+  it("of what is too short to be sealed", () => {
+    expect(crypto.open(bytes(1), bytes(1, 24), new Uint8Array(0), bytes(1, 15))).toBeUndefined();
+  });
+
+  it.each<[string, () => unknown]>([
+    ["a key for sealing", () => crypto.seal(bytes(1, 31), bytes(1, 24), bytes(1), bytes(1))],
+    ["a nonce for sealing", () => crypto.seal(bytes(1), bytes(1, 23), bytes(1), bytes(1))],
+    ["a key for opening", () => crypto.open(bytes(1, 33), bytes(1, 24), bytes(1), bytes(1))],
+    ["a nonce for opening", () => crypto.open(bytes(1), bytes(1, 25), bytes(1), bytes(1))],
+    ["a key for the KDF", () => crypto.kdf(bytes(1, 16), "message")],
+    ["a seed", () => crypto.signingKeyPair(bytes(1, 31))],
+    ["a digest", () => crypto.sign(bytes(1, 31), bytes(1, 64))],
+    ["a secret key", () => crypto.sign(bytes(1), bytes(1, 32))],
+    ["a signature", () => crypto.verify(bytes(1, 63), bytes(1), bytes(1))],
+    ["a public key", () => crypto.verify(bytes(1, 64), bytes(1), bytes(1, 31))],
+    ["an identity key", () => crypto.isIdentityKey(bytes(1, 31))],
+    ["a KEM seed", () => crypto.kemKeyPair(bytes(1, 31))],
+    ["a KEM public key", () => crypto.kemEncapsulate(bytes(1, 1215))],
+    ["an encapsulation seed", () => crypto.kemEncapsulate(bytes(1, 1216), bytes(1, 63))],
+    ["a KEM ciphertext", () => crypto.kemDecapsulate(bytes(1, 1119), bytes(1))],
+    ["a KEM secret key", () => crypto.kemDecapsulate(bytes(1, 1120), bytes(1, 31))],
+  ])("of %s", (_, call) => {
+    expect(thrownBy(call)).toBeInstanceOf(RangeError);
+  });
+
+  it("of the heap", () => {
+    const huge = { length: 2 ** 31 } as unknown as Uint8Array;
+    expect(thrownBy(() => crypto.open(bytes(1), bytes(1, 24), new Uint8Array(0), huge))).toBeInstanceOf(RangeError);
+  });
+});
+
+describe("X-Wing", () => {
+  it("gives both sides one secret, and another for a changed ciphertext", () => {
+    const { publicKey, secretKey } = crypto.kemKeyPair(crypto.randomBytes(32));
+    const encapsulated = crypto.kemEncapsulate(publicKey);
+    expect(crypto.kemDecapsulate(encapsulated?.ciphertext as Uint8Array, secretKey)).toEqual(
+      encapsulated?.sharedSecret,
+    );
+    const changed = new Uint8Array(encapsulated?.ciphertext as Uint8Array);
+    changed[0] = (changed[0] as number) ^ 1;
+    expect(crypto.kemDecapsulate(changed, secretKey)).not.toEqual(encapsulated?.sharedSecret);
+  });
+
+  it("what libsodium throws at becomes undefined", () => {
+    expect(crypto.kemEncapsulate(bytes(0xff, 1216))).toBeUndefined();
+    expect(crypto.kemDecapsulate(bytes(0, 1120), bytes(1))).toBeUndefined();
+  });
+});
+
+describe("signatures", () => {
+  it("are over a text that no 0.1 signature is over", () => {
+    const { publicKey, secretKey } = crypto.signingKeyPair(bytes(1));
+    const digest = bytes(2);
+    const signature = crypto.sign(digest, secretKey);
+    expect(crypto.verify(signature, digest, publicKey)).toBe(true);
+    expect(sodium.crypto_sign_verify_detached(signature, digest, publicKey)).toBe(false);
+    const raw = sodium.crypto_sign_detached(digest, secretKey);
+    expect(crypto.verify(raw, digest, publicKey)).toBe(false);
+  });
+});

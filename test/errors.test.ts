@@ -1,0 +1,85 @@
+import { inspect } from "node:util";
+import { describe, expect, it } from "vitest";
+import * as api from "../src/index.js";
+import { type AnyStringphoneError, DecryptionError, StringphoneError } from "../src/index.js";
+import { bytes } from "./support/topics.js";
+
+/** One of each; the type makes a missing one a compile error. */
+const samples: { [C in AnyStringphoneError["code"]]: Extract<AnyStringphoneError, { code: C }> } = {
+  MALFORMED_MESSAGE: new api.MalformedMessageError("x"),
+  UNSUPPORTED_VERSION: new api.UnsupportedVersionError(2),
+  MESSAGE_TOO_LARGE: new api.MessageTooLargeError(2, 1),
+  MISSING_TOPIC_KEY: new api.MissingTopicKeyError(),
+  UNKNOWN_TOPIC_KEY: new api.UnknownTopicKeyError(bytes(1, 4)),
+  DECRYPTION_FAILED: DecryptionError.withoutStack(),
+  UNTRUSTED_KEY: new api.UntrustedKeyError(bytes(1, 8), "x"),
+  BAD_SIGNATURE: new api.BadSignatureError(bytes(1, 8)),
+  INVALID_KEY: new api.InvalidKeyError("x"),
+  REPLAY: new api.ReplayError("seen", "x"),
+  STALE_MESSAGE: new api.StaleMessageError(1, "x"),
+  CLOCK: new api.ClockError("ours", undefined, "x"),
+  UNEXPECTED_DELIVERY: new api.UnexpectedDeliveryError("alive", ["event"], "x"),
+  RETAINED_COMMAND: new api.RetainedCommandError(),
+  WILL_NOT_CURRENT: new api.WillError("withdrawn"),
+  INTRODUCTION: new api.IntroductionError({
+    senderKey: bytes(1),
+    senderId: bytes(1, 16),
+    fingerprint: "x",
+    name: "x",
+    sentAt: 1,
+    standing: "unknown",
+  }),
+  INTRODUCTION_REPLY: new api.IntroductionReplyError({
+    senderKey: bytes(1),
+    senderId: bytes(1, 16),
+    fingerprint: "x",
+    standing: "unknown",
+  }),
+  FOREIGN_REPLY: new api.ForeignReplyError(),
+  RATE_LIMIT: new api.RateLimitError(1, "x"),
+  PAYLOAD_FORMAT: new api.PayloadFormatError("x"),
+  DISPOSED: new api.DisposedError(),
+};
+
+describe("errors", () => {
+  it.each(Object.entries(samples))(
+    "%s has its code, a name that survives minification, and a message",
+    (code, error) => {
+      expect(error).toBeInstanceOf(StringphoneError);
+      expect(error).toBeInstanceOf(Error);
+      expect(error.code).toBe(code);
+      expect(error.message.length).toBeGreaterThan(0);
+      expect(error.name).toMatch(/^[A-Z][A-Za-z]+Error$/);
+      expect(Object.hasOwn(error, "name")).toBe(false);
+      expect(inspect(error)).toContain(error.name);
+      expect((api as unknown as Record<string, unknown>)[error.name]).toBe(error.constructor);
+    },
+  );
+
+  it("are all of those that the package exports", () => {
+    const exported = Object.entries(api).filter(
+      ([name, value]) => name.endsWith("Error") && value !== StringphoneError,
+    );
+    expect(exported.map(([name]) => name).sort()).toEqual(
+      Object.values(samples)
+        .map((error) => error.name)
+        .sort(),
+    );
+  });
+
+  it("of a failed decryption say no reason, and walk no stack where V8 would", () => {
+    const limit = Error.stackTraceLimit;
+    const error = DecryptionError.withoutStack();
+    expect(error.cause).toBeUndefined();
+    expect(error.stack).not.toContain("errors.test");
+    expect(Error.stackTraceLimit).toBe(limit);
+    expect(new Error("after").stack).toContain("errors.test");
+    try {
+      Reflect.deleteProperty(Error, "stackTraceLimit");
+      expect(DecryptionError.withoutStack().code).toBe("DECRYPTION_FAILED");
+      expect("stackTraceLimit" in Error).toBe(false);
+    } finally {
+      Error.stackTraceLimit = limit;
+    }
+  });
+});
