@@ -97,7 +97,7 @@ export interface ReplyCase {
     | { readonly refuse: Code };
 }
 
-export interface KeyCase {
+interface KeyCase {
   readonly name: string;
   readonly publicKey: string;
   readonly accept: boolean;

@@ -198,5 +198,5 @@ export function decode(bytes: Uint8Array, bounds: CborBounds): CborItem {
 /** cbor-x gives a bigint for what took 64 bits; the walker saw that each is at most 2^53 − 1. */
 function fromCborX(item: CborItem | bigint): CborItem {
   if (typeof item === "bigint") return Number(item);
-  return Array.isArray(item) ? item.map(fromCborX) : (item as CborItem);
+  return Array.isArray(item) ? item.map(fromCborX) : item;
 }

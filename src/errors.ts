@@ -314,9 +314,10 @@ named(DisposedError, "DisposedError");
  *
  * @example
  * ```ts
- * import type { AnyStringphoneError } from "stringphone";
+ * import { isStringphoneError } from "stringphone";
  *
- * function advise(error: AnyStringphoneError): string {
+ * function advise(error: unknown): string {
+ *   if (!isStringphoneError(error)) throw error;
  *   switch (error.code) {
  *     case "UNTRUSTED_KEY":
  *       return "pair with this device first";
@@ -350,3 +351,8 @@ export type AnyStringphoneError =
   | RateLimitError
   | PayloadFormatError
   | DisposedError;
+
+/** Whether this is an error of this library, as the union that a `switch` over `code` can exhaust. */
+export function isStringphoneError(error: unknown): error is AnyStringphoneError {
+  return error instanceof StringphoneError;
+}

@@ -168,7 +168,7 @@ export class Identity {
    * Draws a session (PROTOCOL §6). Fresh randomness makes it unique, also after an old backup was
    * loaded; the seed, time and context are mixed in so that a weak generator alone repeats none.
    */
-  drawSession(time: number, context: string, random = randomBytes(KEY_BYTES)): Uint8Array {
+  drawSession(time: number, context: string, random: Uint8Array = randomBytes(KEY_BYTES)): Uint8Array {
     return kdf(this.#seed, "session", random, time, context).slice(0, SESSION_BYTES);
   }
 

@@ -12,6 +12,7 @@ export {
   IntroductionError,
   IntroductionReplyError,
   InvalidKeyError,
+  isStringphoneError,
   MalformedMessageError,
   MessageTooLargeError,
   MissingTopicKeyError,

@@ -22,7 +22,7 @@ import {
   TAG_BYTES,
 } from "./limits.js";
 
-export const VERSION = 1;
+const VERSION = 1;
 const MESSAGE = 0;
 const INTRODUCTION = 1;
 const REPLY = 2;
@@ -32,7 +32,7 @@ const DELIVERIES: readonly AnyDelivery[] = ["event", "state", "command", "will",
 
 const SENT_AT_BYTES = 6;
 /** Bytes of the plaintext before the payload: sender, delivery, sentAt, signature. */
-export const PLAINTEXT_HEAD_BYTES = SENDER_HINT_BYTES + 1 + SENT_AT_BYTES + SIGNATURE_BYTES;
+const PLAINTEXT_HEAD_BYTES = SENDER_HINT_BYTES + 1 + SENT_AT_BYTES + SIGNATURE_BYTES;
 /** Everything that a message with the largest sequence adds to a payload of any length. */
 const MAX_OVERHEAD_BYTES = 3 + (1 + KEY_ID_BYTES) + (1 + SESSION_BYTES) + 9 + 5 + TAG_BYTES + PLAINTEXT_HEAD_BYTES;
 /** The longest introduction: five bytes more than its items for their heads are never needed. */

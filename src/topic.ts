@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Topic: the only place that orders the checks (PROTOCOL §10). */
 import { copyBytes, describe, expectBytes, expectContext, toHex, toUtf8 } from "./bytes.js";
 import { Clock, isTime } from "./clock.js";

@@ -29,7 +29,9 @@ describe("fingerprint", () => {
     const shown = fingerprint(participant.publicKey);
     expect(shown).toMatch(/^([0-9A-HJKMNP-TV-Z]{4}-){5}[0-9A-HJKMNP-TV-Z]{4}$/);
     const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    const bits = [...shown.replaceAll("-", "")]
+    const bits = shown
+      .replaceAll("-", "")
+      .split("")
       .map((one) => alphabet.indexOf(one).toString(2).padStart(5, "0"))
       .join("");
     const id = BigInt(`0x${Buffer.from(participant.id).toString("hex")}`)

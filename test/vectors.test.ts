@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { IntroductionCase, KeyCase, MessageCase, ReplyCase } from "../scripts/vector-cases.js";
+import type { IntroductionCase, MessageCase, Vectors } from "../scripts/vector-cases.js";
 import { introductionOf, makeVectors, messageOf, replyOf } from "../scripts/vector-cases.js";
 import { kemKeyPair, loadCrypto } from "../src/crypto.js";
 import { introductionHash, openReply } from "../src/discovery.js";
@@ -9,14 +9,14 @@ import { expectCode, thrownBy } from "./support/expect.js";
 import { fingerprint, Received, StringphoneError, Topic, UnverifiedMessage } from "./support/internals.js";
 import { flipBit } from "./support/topics.js";
 
-function load<Case>(name: string): { cases: Case[]; secrets: Record<string, Record<string, string>> } {
+function load(name: keyof Vectors): unknown {
   return JSON.parse(readFileSync(new URL(`./vectors/${name}.json`, import.meta.url), "utf8"));
 }
 
-const messages = load<MessageCase>("messages");
-const introductions = load<IntroductionCase>("introductions").cases;
-const replies = load<ReplyCase>("replies").cases;
-const keys = load<KeyCase>("keys").cases;
+const messages = load("messages") as Vectors["messages"];
+const { cases: introductions } = load("introductions") as Vectors["introductions"];
+const { cases: replies } = load("replies") as Vectors["replies"];
+const { cases: keys } = load("keys") as Vectors["keys"];
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const unhex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
@@ -61,7 +61,8 @@ beforeAll(loadCrypto);
 describe("the files", () => {
   it("hold what scripts/make-vectors.ts makes", async () => {
     const made = JSON.parse(JSON.stringify(await makeVectors()));
-    for (const name of ["messages", "introductions", "replies", "keys"]) expect(load(name), name).toEqual(made[name]);
+    for (const name of ["messages", "introductions", "replies", "keys"] as const)
+      expect(load(name), name).toEqual(made[name]);
   });
 
   it("hold at least 80 cases, each with a name of its own", () => {
