@@ -144,7 +144,7 @@ describe("an application that installed it", () => {
     const compilerOptions = {
       ...modules,
       target: "ES2022",
-      lib: ["ES2022", "DOM", "ESNext.Disposable"],
+      lib: ["ES2022", "DOM"],
       types: [],
       strict: true,
       exactOptionalPropertyTypes: true,
