@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import * as api from "../src/index.js";
-import { type AnyStringphoneError, DecryptionError, StringphoneError } from "../src/index.js";
+import { type AnyStringphoneError, DecryptionError, isStringphoneError, StringphoneError } from "../src/index.js";
 import { bytes } from "./support/topics.js";
 
 /** One of each; the type makes a missing one a compile error. */
@@ -58,13 +58,19 @@ describe("errors", () => {
 
   it("are all of those that the package exports", () => {
     const exported = Object.entries(api).filter(
-      ([name, value]) => name.endsWith("Error") && value !== StringphoneError,
+      ([name, value]) => /^[A-Z].*Error$/.test(name) && value !== StringphoneError,
     );
     expect(exported.map(([name]) => name).sort()).toEqual(
       Object.values(samples)
         .map((error) => error.name)
         .sort(),
     );
+  });
+
+  it("are told from other errors, for an exhaustive switch", () => {
+    expect(isStringphoneError(samples.REPLAY)).toBe(true);
+    expect(isStringphoneError(new Error("x"))).toBe(false);
+    expect(isStringphoneError(undefined)).toBe(false);
   });
 
   it("of a failed decryption say no reason, and walk no stack where V8 would", () => {

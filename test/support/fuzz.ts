@@ -167,6 +167,8 @@ export async function fuzz(
       const outcome = outcomeOf(receiver, input, honest, `seed ${seed}, input ${i}`);
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     }
+    // Carol's introduction would be held by its timer for ten minutes.
+    for (const topic of [alice, bob, carol]) topic.dispose();
     onRound(Math.min(done + ROUND, count));
   }
   return { inputs: count, outcomes };
