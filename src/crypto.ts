@@ -271,21 +271,14 @@ export function verify(signature: Uint8Array, digest: Uint8Array, publicKey: Uin
   return sodium().crypto_sign_verify_detached(signature, signedText(digest), publicKey);
 }
 
-/** Whether the y coordinate is below 2^255 − 19: libsodium's conversion below does not ask. */
-function isCanonical(point: Uint8Array): boolean {
-  if (((point[31] as number) & 0x7f) !== 0x7f) return true;
-  for (let i = 30; i > 0; i--) if (point[i] !== 0xff) return true;
-  return (point[0] as number) < 0xed;
-}
-
 /**
  * Whether this is a canonical point of the prime-order subgroup: no key with a small-order part,
  * whose signatures other libraries judge differently. libsodium's conversion to X25519 checks the
- * curve, small order and the subgroup.
+ * curve, small order and the subgroup. It does not ask whether the encoding is canonical, and need
+ * not: none of the 38 that are not is of a point of the subgroup.
  */
 export function isIdentityKey(publicKey: Uint8Array): boolean {
   expectLength("publicKey", publicKey, KEY_BYTES);
-  if (!isCanonical(publicKey)) return false;
   try {
     sodium().crypto_sign_ed25519_pk_to_curve25519(publicKey);
     return true;

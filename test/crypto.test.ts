@@ -109,3 +109,15 @@ describe("signatures", () => {
     expect(crypto.verify(raw, digest, publicKey)).toBe(false);
   });
 });
+
+describe("identity keys", () => {
+  it("in any of the 38 encodings that are not canonical are refused: y from 2^255 − 19 on, either sign", () => {
+    const least = 2n ** 255n - 19n;
+    for (let y = least; y < 2n ** 255n; y++) {
+      for (const sign of [0n, 2n ** 255n]) {
+        const encoding = Buffer.from((y + sign).toString(16).padStart(64, "0"), "hex").reverse();
+        expect(crypto.isIdentityKey(new Uint8Array(encoding)), encoding.toString("hex")).toBe(false);
+      }
+    }
+  });
+});
