@@ -1,5 +1,4 @@
-/** Small helpers for byte arrays, and the checks of arguments that every public call shares. */
-import { MAX_CONTEXT_BYTES } from "./limits.js";
+/** Small helpers for byte arrays, and the checks of arguments that public calls share. */
 
 const utf8 = new TextEncoder();
 const hexPairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
@@ -37,15 +36,35 @@ export function describe(value: unknown): string {
   return Object.prototype.toString.call(value).slice("[object ".length, -1);
 }
 
-/** Whether this is a Uint8Array of any realm: Node's Buffer is one. */
-function isBytes(value: unknown): value is Uint8Array {
-  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]";
+/** A getter of all typed arrays: what an array really is, whatever a subclass says of itself. */
+function getterOf<T>(name: string | symbol): (this: unknown) => T | undefined {
+  const prototype = Object.getPrototypeOf(Uint8Array.prototype);
+  return Object.getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T | undefined;
 }
 
-/** The argument itself, or a copy where it is of another realm, or another thread could change it meanwhile. */
+const tagOf = getterOf<string>(Symbol.toStringTag);
+const bufferOf = getterOf<ArrayBuffer>("buffer");
+const offsetOf = getterOf<number>("byteOffset");
+const lengthOf = getterOf<number>("byteLength");
+
+/**
+ * A plain view on the argument, a Uint8Array of any realm (Node's Buffer is one): nothing that its
+ * owner attached to it, or that we do to it, passes from one to the other. A copy where the bytes
+ * could move or change meanwhile, because the buffer is shared, resizable, or of another realm.
+ */
 export function expectBytes(name: string, value: unknown): Uint8Array {
-  if (!isBytes(value)) throw new TypeError(`"${name}" expected Uint8Array, got ${describe(value)}`);
-  return value.buffer instanceof ArrayBuffer && value instanceof Uint8Array ? value : new Uint8Array(value);
+  if (tagOf.call(value) !== "Uint8Array") throw new TypeError(`"${name}" expected Uint8Array, got ${describe(value)}`);
+  const buffer = bufferOf.call(value) as ArrayBuffer & { readonly resizable?: boolean };
+  const view = new Uint8Array(buffer, offsetOf.call(value), lengthOf.call(value));
+  return buffer instanceof ArrayBuffer && buffer.resizable !== true ? view : new Uint8Array(view);
+}
+
+/** The argument as a switch that is off unless it is `true`: a 1 or a "yes" must not turn a check off, or leave it off. */
+export function expectSwitch(name: string, value: unknown): boolean {
+  if (value !== undefined && typeof value !== "boolean") {
+    throw new TypeError(`"${name}" expected boolean, got ${describe(value)}`);
+  }
+  return value === true;
 }
 
 /** A copy of the argument, of exactly this length. */
@@ -63,14 +82,4 @@ export function toUtf8(name: string, text: string): Uint8Array {
     throw new TypeError(`"${name}" expected well-formed text, got a lone surrogate`);
   }
   return utf8.encode(text);
-}
-
-/** A context, as what every message is bound to: well-formed text of at most 65,535 bytes of UTF-8. */
-export function expectContext(name: string, value: unknown): string {
-  if (typeof value !== "string") throw new TypeError(`"${name}" expected string, got ${describe(value)}`);
-  const { length } = toUtf8(name, value);
-  if (length > MAX_CONTEXT_BYTES) {
-    throw new RangeError(`"${name}" expected at most ${MAX_CONTEXT_BYTES} bytes of UTF-8, got ${length}`);
-  }
-  return value;
 }

@@ -22,6 +22,8 @@ export interface CborBounds {
   readonly maxDepth: number;
   /** Items in all, arrays included. */
   readonly maxItems: number;
+  /** Bytes of UTF-8 of one text: checking them takes longer than decrypting as many. */
+  readonly maxTextBytes: number;
 }
 
 const UNSIGNED = 0;
@@ -97,7 +99,10 @@ function write(out: Uint8Array, at: number, item: CborItem): number {
 
 /** Encodes one item deterministically, into an array of its own. */
 export function encode(item: CborItem): Uint8Array {
-  return encodeView(item).slice();
+  const view = encodeView(item);
+  const bytes = view.slice();
+  view.fill(0);
+  return bytes;
 }
 
 /** The same as a view on a larger array: for what is copied at once, as all that is hashed. */
@@ -169,6 +174,7 @@ class Walker {
     if (major === BYTES) {
       this.#take(argument);
     } else if (major === TEXT) {
+      if (argument > this.#bounds.maxTextBytes) Walker.fail(`text above ${this.#bounds.maxTextBytes} bytes`);
       const start = this.#take(argument);
       try {
         utf8.decode(this.#bytes.subarray(start, start + argument));

@@ -264,9 +264,9 @@ export class Newcomer {
         `more than ${MAX_REPLIES_PER_INTRODUCTION} replies: call constructIntro() again`,
       );
     }
-    introduction.replies.set(replyName, undefined);
-    // The introduction is bound to one context, and its reply with it.
+    // The introduction is bound to one context, and its reply with it; in the right one it can still be opened.
     if (context !== introduction.context) throw DecryptionError.withoutStack();
+    introduction.replies.set(replyName, undefined);
     const reply = openReply(wire, introduction, introduction.kemSecretKey);
     introduction.replies.set(replyName, reply);
     return reply;
@@ -341,8 +341,8 @@ export class Sponsor {
     return { wire, hash: name, context, sender, verifiedAt: runningTime() };
   }
 
-  /** Answers a verified introduction, once, and while it is recent. */
-  answer(introduction: VerifiedIntroduction, identity: Identity, topicKey: TopicKey): Uint8Array {
+  /** Answers a verified introduction, once, and while it is recent. The key is taken when nothing else can refuse. */
+  answer(introduction: VerifiedIntroduction, identity: Identity, takeKey: () => TopicKey): Uint8Array {
     this.#expectRecent(introduction.wire);
     const waited = runningTime() - introduction.verifiedAt;
     if (waited > INTRODUCTION_LIFETIME) throw tooOld(waited);
@@ -351,7 +351,7 @@ export class Sponsor {
     }
     const kemSeed = randomBytes(KEM_ENCAPSULATION_SEED_BYTES);
     try {
-      const reply = sealReply(identity, topicKey, introduction, kemSeed);
+      const reply = sealReply(identity, takeKey(), introduction, kemSeed);
       this.#answered.add(introduction.hash);
       this.#replies.add(replyHash(reply));
       return reply;

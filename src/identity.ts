@@ -165,11 +165,13 @@ export class Identity {
   }
 
   /**
-   * Draws a session (PROTOCOL §6). Fresh randomness makes it unique, also after an old backup was
-   * loaded; the seed, time and context are mixed in so that a weak generator alone repeats none.
+   * Draws a session (PROTOCOL §6.1). Fresh randomness makes it unique, also after an old backup was
+   * loaded. The seed, the context and the time of its first message, which no other message of
+   * this program has, are mixed in: where there is a clock, a generator that repeats itself
+   * repeats no session.
    */
-  drawSession(time: number, context: string, random: Uint8Array = randomBytes(KEY_BYTES)): Uint8Array {
-    return kdf(this.#seed, "session", random, time, context).slice(0, SESSION_BYTES);
+  drawSession(sentAt: number, context: string, random: Uint8Array = randomBytes(KEY_BYTES)): Uint8Array {
+    return kdf(this.#seed, "session", random, sentAt, context).slice(0, SESSION_BYTES);
   }
 
   /** Wipes the secrets; the identity cannot sign any more. */

@@ -108,7 +108,10 @@ function integerItem(name: string, item: CborItem | undefined, most: number): nu
  * around them (a bidirectional override, a byte order mark), no line ends, at most 64 bytes.
  */
 export function isDisplayName(name: string): boolean {
-  return new TextEncoder().encode(name).length <= MAX_DISPLAY_NAME_BYTES && !/[\p{C}\p{Zl}\p{Zp}]/u.test(name);
+  return (
+    new TextEncoder().encode(name).length <= MAX_DISPLAY_NAME_BYTES &&
+    !/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u.test(name)
+  );
 }
 
 function displayNameItem(item: CborItem | undefined): string {
@@ -140,7 +143,7 @@ export function parse(bytes: Uint8Array, maxPayloadBytes: number): WireMessage |
   const mostBytes = Math.max(maxPayloadBytes + MAX_OVERHEAD_BYTES, MAX_DISCOVERY_BYTES);
   if (bytes.length > mostBytes) throw new MessageTooLargeError(bytes.length - MAX_OVERHEAD_BYTES, maxPayloadBytes);
   refuseOtherVersions(bytes);
-  const items = decode(bytes, { maxDepth: 1, maxItems: 10 });
+  const items = decode(bytes, { maxDepth: 1, maxItems: 10, maxTextBytes: MAX_DISPLAY_NAME_BYTES });
   if (typeof items !== "object" || items instanceof Uint8Array) malformed("an array");
   const [version, type] = items;
   if (typeof version === "number" && version !== VERSION) throw new UnsupportedVersionError(version);
@@ -262,7 +265,7 @@ function isEmpty(item: CborItem | undefined): boolean {
 
 /** Reads what a reply decrypted to. Topics with roots are not known yet to this program: refused. */
 export function parseReplyPlaintext(bytes: Uint8Array): ReplyPlaintext {
-  const items = decode(bytes, { maxDepth: 2, maxItems: 11 });
+  const items = decode(bytes, { maxDepth: 2, maxItems: 11, maxTextBytes: 0 });
   if (typeof items !== "object" || items instanceof Uint8Array || items.length !== 10) malformed("a reply of 10 items");
   const [topicId, roots, statements, head, rejoin] = items.slice(5);
   bytesItem("no topic id", topicId, 0);

@@ -21,7 +21,11 @@ export interface TopicOptions {
   readonly maxPayloadBytes?: number;
   /** Milliseconds by which honest clocks may differ. Default: 5 minutes. */
   readonly maxClockSkew?: number;
-  /** The clock, in milliseconds since 1970; below 2^40 it counts as not set. Default: `Date.now`. */
+  /**
+   * The clock, in milliseconds since 1970; below 2^40 it counts as not set. Default: `Date.now`. A device without a clock
+   * should count on from what it saved, as in `() => starts * 2 ** 24 + performance.now()`: receivers refuse its events
+   * after sixteen restarts that begin at the same number.
+   */
   readonly clock?: () => number;
 }
 

@@ -50,7 +50,7 @@ export interface Facts {
   readonly replayed: boolean;
 }
 
-/** A message of a trusted participant: decrypted, verified and, unless `replayed`, never given before. */
+/** A message of a trusted participant: decrypted, verified and, unless a `state` or `replayed`, not given before by this topic. */
 export class Received extends Decoded {
   /** Who signed it. */
   readonly sender: Participant;

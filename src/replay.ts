@@ -4,7 +4,7 @@
  * own memory here, and all of it is bounded.
  */
 import { compareBytes, toHex } from "./bytes.js";
-import { hash } from "./crypto.js";
+import { contextKey } from "./context.js";
 import type { AnyDelivery } from "./errors.js";
 import { MAX_CONTEXTS_PER_SENDER, MAX_SESSIONS_PER_CONTEXT, REPLAY_WINDOW } from "./limits.js";
 
@@ -52,13 +52,6 @@ interface Sender {
 }
 
 const NOTHING = -1;
-const LONGEST_PLAIN_CONTEXT = 64;
-
-/** A context as a key that is never long: memory would otherwise grow with what a sender calls them. */
-function contextKey(context: string): string {
-  return context.length <= LONGEST_PLAIN_CONTEXT ? context : `#${toHex(hash("longContext", context))}`;
-}
-
 /** Moves an entry to the young end of its map, and makes room by forgetting the oldest. */
 function touch<V>(map: Map<string, V>, key: string, value: V, most: number, forget: (oldest: V) => void): void {
   map.delete(key);

@@ -1,40 +1,41 @@
 /** Our own sessions: the positions at which this topic sends (PROTOCOL §6.1). */
 import { toHex } from "./bytes.js";
-import type { Clock } from "./clock.js";
+import { contextKey } from "./context.js";
 import type { Identity } from "./identity.js";
 import { MAX_OWN_SESSIONS, MAX_SENDING_CONTEXTS, MAX_SEQUENCE } from "./limits.js";
 import type { Position } from "./sealing.js";
 
 interface Sending {
   readonly session: Uint8Array;
+  /** Of its context, in the table. */
+  readonly key: string;
   next: number;
   lastSentAt: number;
 }
 
 export class SendingSessions {
   readonly #identity: Identity;
-  readonly #clock: Clock;
   readonly #maxSequence: number;
   readonly #byContext = new Map<string, Sending>();
   readonly #own = new Map<string, Sending>();
   #forgottenUntil = -1;
 
-  constructor(identity: Identity, clock: Clock, maxSequence = MAX_SEQUENCE) {
+  constructor(identity: Identity, maxSequence = MAX_SEQUENCE) {
     this.#identity = identity;
-    this.#clock = clock;
     this.#maxSequence = maxSequence;
   }
 
   /** The next position in a context, for a message of this time. Every call gives another. */
   next(context: string, sentAt: number): Position {
-    let sending = this.#byContext.get(context);
+    const key = contextKey(context);
+    let sending = this.#byContext.get(key);
     if (sending === undefined || sending.next > this.#maxSequence) {
       sending = this.#draw(context, sentAt);
-      this.#byContext.delete(context);
+      this.#byContext.delete(key);
       if (this.#byContext.size >= MAX_SENDING_CONTEXTS) {
         this.#byContext.delete(this.#byContext.keys().next().value as string);
       }
-      this.#byContext.set(context, sending);
+      this.#byContext.set(key, sending);
     }
     sending.lastSentAt = sentAt;
     return { session: sending.session, sequence: sending.next++, context };
@@ -56,12 +57,15 @@ export class SendingSessions {
   }
 
   #draw(context: string, sentAt: number): Sending {
-    const session = this.#identity.drawSession(this.#clock.read() ?? 0, context);
-    const sending = { session, next: 0, lastSentAt: sentAt };
+    const key = contextKey(context);
+    const session = this.#identity.drawSession(sentAt, context);
+    const sending = { session, key, next: 0, lastSentAt: sentAt };
     if (this.#own.size >= MAX_OWN_SESSIONS) {
-      const [oldest, { lastSentAt }] = this.#own.entries().next().value as [string, Sending];
-      this.#own.delete(oldest);
-      this.#forgottenUntil = Math.max(this.#forgottenUntil, lastSentAt);
+      const [oldestSession, oldest] = this.#own.entries().next().value as [string, Sending];
+      this.#own.delete(oldestSession);
+      // Nothing may be sent under a session that would not be known as our own any more.
+      if (this.#byContext.get(oldest.key) === oldest) this.#byContext.delete(oldest.key);
+      this.#forgottenUntil = Math.max(this.#forgottenUntil, oldest.lastSentAt);
     }
     this.#own.set(toHex(session), sending);
     return sending;

@@ -1,7 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Topic: the only place that orders the checks (PROTOCOL §10). */
-import { copyBytes, describe, expectBytes, expectContext, toHex, toUtf8 } from "./bytes.js";
+import { copyBytes, describe, expectBytes, expectSwitch, toHex, toUtf8 } from "./bytes.js";
 import { Clock, isTime } from "./clock.js";
+import { expectContext } from "./context.js";
 import { loadCrypto } from "./crypto.js";
 import { introductionHash, Newcomer, type OpenedReply, Sponsor, type VerifiedIntroduction } from "./discovery.js";
 import {
@@ -107,7 +108,7 @@ export class Topic {
     const seed = options.seed === undefined ? generateSigningKeySeed() : copyBytes("seed", options.seed, KEY_BYTES);
     this.#identity = new Identity(seed);
     seed.fill(0);
-    this.#sessions = new SendingSessions(this.#identity, this.#clock);
+    this.#sessions = new SendingSessions(this.#identity);
     this.#sponsor = new Sponsor(this.#clock);
     this.topicKey = options.topicKey;
     for (const publicKey of options.participants ?? []) this.addParticipant(publicKey);
@@ -147,18 +148,21 @@ export class Topic {
 
   /**
    * Takes another topic key (copied), or with `undefined` forgets it. The one before is wiped: messages under it are an
-   * `UnknownTopicKeyError` from now on.
+   * `UnknownTopicKeyError` from now on. A new key ends the introductions of ours that wait for one.
    */
   set topicKey(topicKey: Uint8Array | undefined) {
     this.#expectLive();
     const key = topicKey === undefined ? undefined : copyBytes("topicKey", topicKey, KEY_BYTES);
     this.#keyring.replace(key);
     key?.fill(0);
+    // What we asked for is answered; a reply that was opened before must not bring an older key back.
+    if (topicKey !== undefined) this.#newcomer.end();
   }
 
   /**
    * Trusts a participant: its messages are read from now on, and its introductions may be answered. Compare its fingerprint
-   * with a person before. A second time changes nothing.
+   * with a person before. Events that it sent earlier are new to this program, however old: name a `maxAge` where that
+   * matters. A second time changes nothing.
    *
    * @param publicKey 32 bytes, copied
    * @throws InvalidKeyError when it is not a canonical point of the prime-order subgroup
@@ -196,9 +200,11 @@ export class Topic {
     }
     const bytes = this.#payload(payload);
     const context = this.#context(options.context);
-    const key = this.#key();
+    this.#key();
     if (delivery !== "event") this.#clock.expectUsable(delivery);
     const sentAt = this.#clock.nextSentAt();
+    // The key is taken after the clock, which is the caller's code and may have changed it.
+    const key = this.#key();
     return sealMessage(key, this.#identity, this.#sessions.next(context, sentAt), { delivery, sentAt, payload: bytes });
   }
 
@@ -212,12 +218,13 @@ export class Topic {
     this.#expectLive();
     const bytes = this.#payload(payload);
     const context = this.#context(options.context);
-    const key = this.#key();
+    this.#key();
     this.#clock.expectUsable("will");
     const single = (delivery: AnyDelivery, content: Uint8Array) => {
       const sentAt = this.#clock.nextSentAt();
       const position: Position = this.#sessions.single(context, sentAt);
-      return { position, wire: sealMessage(key, this.#identity, position, { delivery, sentAt, payload: content }) };
+      const wire = sealMessage(this.#key(), this.#identity, position, { delivery, sentAt, payload: content });
+      return { position, wire };
     };
     const will = single("will", bytes);
     const alive = single("alive", will.position.session);
@@ -288,7 +295,7 @@ export class Topic {
         "the sender of this introduction is not trusted: compare its fingerprint, then addParticipant()",
       );
     }
-    return this.#sponsor.answer(verified, this.#identity, this.#key());
+    return this.#sponsor.answer(verified, this.#identity, () => this.#key());
   }
 
   /**
@@ -305,7 +312,6 @@ export class Topic {
     const key = this.#newcomer.keyOf(opened);
     this.topicKey = key;
     key.fill(0);
-    this.#newcomer.end();
     return true;
   }
 
@@ -316,8 +322,9 @@ export class Topic {
   }
 
   /**
-   * Takes the clock as it is now for right, after it had run ahead or was set back: `sentAt` follows it again. Receivers
-   * without a clock may refuse our states until it passes the newest one that they accepted.
+   * Takes the clock as it is now for right, after it had run ahead or was set back: `sentAt` follows it again. Receivers may
+   * refuse our states until it passes the newest one that they accepted, and, after sixteen more sessions of ours, events that are
+   * not newer than those sent while the clock ran ahead.
    */
   resetClock(): void {
     this.#expectLive();
@@ -436,7 +443,7 @@ export class Topic {
     const { key, plaintext } = this.#open(wire, context);
     const { delivery, sentAt, payload, senderHint } = plaintext;
     const expected = expectedDeliveries(options.delivery);
-    if (options.naive === true) {
+    if (expectSwitch("naive", options.naive)) {
       expectDelivery(
         delivery,
         NAIVE_DELIVERIES.filter((one) => expected.includes(one)),
@@ -444,6 +451,7 @@ export class Topic {
       return new UnverifiedMessage(payload, senderHint);
     }
 
+    const { ignoreUntrusted, allowReplay, hearOwn, retained, maxAge } = readSwitches(options as DecodeOptions);
     const { session, sequence } = wire;
     const position = { session, sequence, context };
     const mark = { session, sequence, sentAt, delivery };
@@ -452,12 +460,12 @@ export class Topic {
     const hint = toHex(senderHint);
     const self = this.#identity.participant;
     const isOwn = hint === self.hint && signedBy(self);
-    if (isOwn && (options.hearOwn !== true || this.#sessions.isOwn(session, sentAt))) return null;
+    if (isOwn && (!hearOwn || this.#sessions.isOwn(session, sentAt))) return null;
     const trusted = isOwn ? [self] : this.#pins.withHint(hint);
     if (trusted.length === 0) {
       // Our own hint, but not our signature: a forgery, not a stranger.
       if (hint === self.hint) throw new BadSignatureError(senderHint);
-      if (options.ignoreUntrusted === true) return null;
+      if (ignoreUntrusted) return null;
       throw new UntrustedKeyError(
         senderHint,
         "the sender is not trusted: compare its fingerprint, then addParticipant()",
@@ -465,20 +473,19 @@ export class Topic {
     }
 
     // Before the signature check, which is the dear one: a repeated message is refused at the price of its decryption.
-    const allowReplay = options.allowReplay === true;
     const refusals = allowReplay ? [] : trusted.map((one) => this.#replays.seen(one.hex, context, mark));
     const unseen = trusted.filter((_, i) => refusals[i] === undefined);
     if (unseen.length === 0 && refusals[0] !== undefined) throw replayed(refusals[0]);
     const sender = isOwn ? self : unseen.find(signedBy);
     if (sender === undefined) throw new BadSignatureError(senderHint);
 
-    this.#checkTime(delivery, sentAt, options.maxAge);
+    this.#checkTime(delivery, sentAt, maxAge);
     if (delivery === "alive") {
       this.#replays.acceptAlive(sender.hex, context, mark, payload);
       return null;
     }
     expectDelivery(delivery, expected);
-    if (delivery === "command" && options.retained === true) throw new RetainedCommandError();
+    if (delivery === "command" && retained) throw new RetainedCommandError();
     const isReplay = this.#checkRepetition(sender, context, mark, allowReplay);
     // Only now may anything change: the message is authentic, in time, and new.
     const missed = isReplay ? undefined : this.#replays.accept(sender.hex, context, mark);
@@ -493,8 +500,10 @@ export class Topic {
       if (!allowReplay) throw new StaleMessageError(age, `a newer state of this sender was accepted, by ${age} ms`);
       return true;
     }
-    // Without `allowReplay` this was asked before the signature, and nothing has changed since.
-    if (allowReplay && this.#replays.seen(sender.hex, context, mark) !== undefined) return true;
+    // Asked before the signature already; but the clock, which is the caller's code, may have decoded the same since.
+    const seen = this.#replays.seen(sender.hex, context, mark);
+    if (seen !== undefined && !allowReplay) throw replayed(seen);
+    if (seen !== undefined) return true;
     if (mark.delivery === "will") {
       const refusal = this.#replays.willRefusal(sender.hex, context, mark);
       if (refusal === undefined) return false;
@@ -506,12 +515,11 @@ export class Topic {
 
   /** What a verified message's time must be, by the two clocks. */
   #checkTime(delivery: AnyDelivery, sentAt: number, maxAge: number | undefined): void {
-    const bound = maxAge === undefined ? undefined : expectMilliseconds("maxAge", maxAge);
     const ahead = delivery === "event" || delivery === "will" ? undefined : this.#clock.tooFarAhead(sentAt);
     if (ahead !== undefined) {
       throw new ClockError("sender", ahead, `the ${delivery} is ${ahead} ms ahead of our clock: compare both clocks`);
     }
-    const most = bound ?? (delivery === "command" ? DEFAULT_COMMAND_MAX_AGE : undefined);
+    const most = maxAge ?? (delivery === "command" ? DEFAULT_COMMAND_MAX_AGE : undefined);
     if (most === undefined || delivery === "alive") return;
     const now = this.#clock.read();
     if (now === undefined) {
@@ -531,6 +539,18 @@ export class Topic {
       throw new StaleMessageError(now - sentAt, `the ${delivery} is ${now - sentAt} ms old, more than ${most}`);
     }
   }
+}
+
+/** Every option of a strict `decode`, read and checked once. */
+function readSwitches(options: DecodeOptions) {
+  const { ignoreUntrusted, allowReplay, hearOwn, retained, maxAge } = options;
+  return {
+    ignoreUntrusted: expectSwitch("ignoreUntrusted", ignoreUntrusted),
+    allowReplay: expectSwitch("allowReplay", allowReplay),
+    hearOwn: expectSwitch("hearOwn", hearOwn),
+    retained: expectSwitch("retained", retained),
+    maxAge: maxAge === undefined ? undefined : expectMilliseconds("maxAge", maxAge),
+  };
 }
 
 function expectedDeliveries(given: Delivery | readonly Delivery[] | undefined): readonly Delivery[] {

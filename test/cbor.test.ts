@@ -5,7 +5,7 @@ import { type CborItem, decode, encode, encodeFront } from "../src/cbor.js";
 import { MalformedMessageError } from "../src/index.js";
 import { thrownBy } from "./support/expect.js";
 
-const BOUNDS = { maxDepth: 4, maxItems: 1000 };
+const BOUNDS = { maxDepth: 4, maxItems: 1000, maxTextBytes: 64 };
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const unhex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
 
@@ -13,8 +13,7 @@ const item: fc.Arbitrary<CborItem> = fc.letrec((tie) => ({
   leaf: fc.oneof(
     fc.maxSafeNat(),
     fc.nat(300),
-    // cbor-x, used to read, drops a byte order mark; the names of the protocol have none.
-    fc.string({ unit: "binary", maxLength: 300 }).filter((text) => !text.includes("\ufeff")),
+    fc.string({ unit: "binary", maxLength: 64 }).filter((text) => Buffer.byteLength(text) <= 64),
     fc.uint8Array({ maxLength: 300 }),
   ),
   array: fc.array(tie("item"), { maxLength: 30, depthIdentifier: "cbor" }),
@@ -113,12 +112,14 @@ describe("decode", () => {
   });
 
   it("refuses more items and deeper arrays than it is told", () => {
-    expect(thrownBy(() => decode(encode([1, 2, 3]), { maxDepth: 1, maxItems: 3 }))).toBeInstanceOf(
+    expect(thrownBy(() => decode(encode([1, 2, 3]), { ...BOUNDS, maxDepth: 1, maxItems: 3 }))).toBeInstanceOf(
       MalformedMessageError,
     );
-    expect(decode(encode([1, 2]), { maxDepth: 1, maxItems: 3 })).toEqual([1, 2]);
-    expect(thrownBy(() => decode(encode([[1]]), { maxDepth: 1, maxItems: 9 }))).toBeInstanceOf(MalformedMessageError);
-    expect(decode(encode([[1]]), { maxDepth: 2, maxItems: 9 })).toEqual([[1]]);
+    expect(decode(encode([1, 2]), { ...BOUNDS, maxDepth: 1, maxItems: 3 })).toEqual([1, 2]);
+    expect(thrownBy(() => decode(encode([[1]]), { ...BOUNDS, maxDepth: 1, maxItems: 9 }))).toBeInstanceOf(
+      MalformedMessageError,
+    );
+    expect(decode(encode([[1]]), { ...BOUNDS, maxDepth: 2, maxItems: 9 })).toEqual([[1]]);
   });
 
   it("refuses an array that claims four thousand million items without looking for them", () => {

@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 const LAYERS: readonly (readonly string[])[] = [
   ["errors", "limits"],
   ["bytes", "cbor", "crypto"],
-  ["identity", "message", "clock"],
+  ["identity", "message", "clock", "context"],
   ["keyring", "sealing", "sessions", "replay", "participants", "received", "options"],
   ["discovery"],
   ["topic"],

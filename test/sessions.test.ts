@@ -1,14 +1,12 @@
-import { beforeAll, describe, expect, it } from "vitest";
-import { Clock } from "../src/clock.js";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { loadCrypto } from "../src/crypto.js";
 import { Identity } from "../src/identity.js";
 import { SendingSessions } from "../src/sessions.js";
-import { bytes, START } from "./support/topics.js";
+import { bytes } from "./support/topics.js";
 
 beforeAll(loadCrypto);
 
-const make = (maxSequence?: number) =>
-  new SendingSessions(new Identity(bytes(1)), new Clock(() => START, 1000), maxSequence);
+const make = (maxSequence?: number) => new SendingSessions(new Identity(bytes(1)), maxSequence);
 const hex = (bytes_: Uint8Array): string => Buffer.from(bytes_).toString("hex");
 
 describe("positions", () => {
@@ -40,6 +38,24 @@ describe("positions", () => {
     for (let i = 0; i < 8192; i++) sessions.single("a", 11);
     expect(sessions.isOwn(first, 10)).toBe(true);
     expect(sessions.isOwn(bytes(1, 12), 11)).toBe(false);
+  });
+
+  it("are never sent under a session that was forgotten as our own", () => {
+    const sessions = make();
+    const used = sessions.next("a", 1).session;
+    for (let i = 0; i < 8192; i++) sessions.single("b", i + 2);
+    const next = sessions.next("a", 9000);
+    expect(hex(next.session)).not.toBe(hex(used));
+    expect(sessions.isOwn(next.session, 9000)).toBe(true);
+    expect(sessions.isOwn(used, 1)).toBe(true);
+  });
+
+  it("of one program differ also where the generator always gives the same", () => {
+    const constant = vi.spyOn(globalThis.crypto, "getRandomValues").mockImplementation((array) => array);
+    const sessions = make();
+    const drawn = [1, 2, 3].map((sentAt) => hex(sessions.single("a", sentAt).session));
+    constant.mockRestore();
+    expect(new Set(drawn).size).toBe(3);
   });
 
   it("go on in a new session after the last sequence", () => {

@@ -123,10 +123,16 @@ describe("weaknesses of 0.1", () => {
     bob.constructIntro();
     expectCode("FOREIGN_REPLY", () => bob.parseReply(oldReply));
     // Put under the id of the new introduction, it still does not open.
-    const [, , , kemCiphertext, ciphertext] = decode(oldReply, { maxDepth: 1, maxItems: 10 }) as Uint8Array[];
+    const [, , , kemCiphertext, ciphertext] = decode(oldReply, {
+      maxDepth: 1,
+      maxItems: 10,
+      maxTextBytes: 64,
+    }) as Uint8Array[];
     const intro = bob.constructIntro();
     const carol = await join(clock, { topicKey: bytes(3) });
-    const id = (decode(sponsorNewcomer(carol, bob, intro), { maxDepth: 1, maxItems: 10 }) as Uint8Array[])[2];
+    const id = (
+      decode(sponsorNewcomer(carol, bob, intro), { maxDepth: 1, maxItems: 10, maxTextBytes: 64 }) as Uint8Array[]
+    )[2];
     const moved = encode([1, 2, id as Uint8Array, kemCiphertext as Uint8Array, ciphertext as Uint8Array]);
     expectCode("DECRYPTION_FAILED", () => bob.decode(moved));
     expect(bob.topicKey).toEqual(alice.topicKey);
