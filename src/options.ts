@@ -23,8 +23,8 @@ export interface TopicOptions {
   readonly maxClockSkew?: number;
   /**
    * The clock, in milliseconds since 1970; below 2^40 it counts as not set. Default: `Date.now`. A device without a clock
-   * should count on from what it saved, as in `() => starts * 2 ** 24 + performance.now()`: receivers refuse its events
-   * after sixteen restarts that begin at the same number.
+   * should give `saved + performance.now()`, where `saved` is a number that it stored and that is greater than any that it
+   * gave before: receivers refuse its events after sixteen restarts that begin at the same number.
    */
   readonly clock?: () => number;
 }
