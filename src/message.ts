@@ -122,15 +122,15 @@ function displayNameItem(item: CborItem | undefined): string {
 }
 
 /**
- * A later version may look different after its second item, so the version is read first. Versions
- * of one byte are told here, a longer one by the shape.
+ * Says of bytes that are none of ours, and of those of another version, what they are. A later version may look
+ * different after its second item, so the version is read first: here if it has one byte, a longer one by the shape.
  */
-function refuseOtherVersions(bytes: Uint8Array): void {
+function refuseStrangers(bytes: Uint8Array): void {
   const [head, version] = bytes;
-  const isArray = head !== undefined && head >= 0x80 && head <= 0x97;
-  if (isArray && version !== undefined && version < 24 && version !== VERSION) {
-    throw new UnsupportedVersionError(version);
+  if (head === undefined || head < 0x80 || head > 0x97) {
+    malformed("a message of stringphone, got bytes that begin otherwise: was it sent in clear?");
   }
+  if (version !== undefined && version < 24 && version !== VERSION) throw new UnsupportedVersionError(version);
 }
 
 /**
@@ -142,7 +142,7 @@ function refuseOtherVersions(bytes: Uint8Array): void {
 export function parse(bytes: Uint8Array, maxPayloadBytes: number): WireMessage | WireIntroduction | WireReply {
   const mostBytes = Math.max(maxPayloadBytes + MAX_OVERHEAD_BYTES, MAX_DISCOVERY_BYTES);
   if (bytes.length > mostBytes) throw new MessageTooLargeError(bytes.length - MAX_OVERHEAD_BYTES, maxPayloadBytes);
-  refuseOtherVersions(bytes);
+  refuseStrangers(bytes);
   const items = decode(bytes, { maxDepth: 1, maxItems: 10, maxTextBytes: MAX_DISPLAY_NAME_BYTES });
   if (typeof items !== "object" || items instanceof Uint8Array) malformed("an array");
   const [version, type] = items;
