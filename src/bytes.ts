@@ -36,16 +36,12 @@ export function describe(value: unknown): string {
   return Object.prototype.toString.call(value).slice("[object ".length, -1);
 }
 
-/** A getter of all typed arrays: what an array really is, whatever a subclass says of itself. */
-function getterOf<T>(name: string | symbol): (this: unknown) => T | undefined {
-  const prototype = Object.getPrototypeOf(Uint8Array.prototype);
-  return Object.getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T | undefined;
-}
+const typedArrays: object = Object.getPrototypeOf(Uint8Array.prototype);
 
-const tagOf = getterOf<string>(Symbol.toStringTag);
-const bufferOf = getterOf<ArrayBuffer>("buffer");
-const offsetOf = getterOf<number>("byteOffset");
-const lengthOf = getterOf<number>("byteLength");
+/** What a typed array really is and has, whatever a subclass says of itself. */
+function trueValue(name: string | symbol, value: unknown): unknown {
+  return Reflect.get(typedArrays, name, value);
+}
 
 /**
  * A plain view on the argument, a Uint8Array of any realm (Node's Buffer is one): nothing that its
@@ -53,9 +49,11 @@ const lengthOf = getterOf<number>("byteLength");
  * could move or change meanwhile, because the buffer is shared, resizable, or of another realm.
  */
 export function expectBytes(name: string, value: unknown): Uint8Array {
-  if (tagOf.call(value) !== "Uint8Array") throw new TypeError(`"${name}" expected Uint8Array, got ${describe(value)}`);
-  const buffer = bufferOf.call(value) as ArrayBuffer & { readonly resizable?: boolean };
-  const view = new Uint8Array(buffer, offsetOf.call(value), lengthOf.call(value));
+  if (trueValue(Symbol.toStringTag, value) !== "Uint8Array")
+    throw new TypeError(`"${name}" expected Uint8Array, got ${describe(value)}`);
+  const buffer = trueValue("buffer", value) as ArrayBuffer & { readonly resizable?: boolean };
+  const offset = trueValue("byteOffset", value) as number;
+  const view = new Uint8Array(buffer, offset, trueValue("byteLength", value) as number);
   return buffer instanceof ArrayBuffer && buffer.resizable !== true ? view : new Uint8Array(view);
 }
 
