@@ -229,6 +229,29 @@ describe("decode", () => {
     expect(thrownBy(() => bob.decode(wire as unknown as Uint8Array))).toBeInstanceOf(TypeError);
   });
 
+  it.each([1001, 5000])(
+    "refuses a payload of %d bytes where 1,000 are allowed, before it decrypts anything",
+    async (length) => {
+      const { alice } = await makePair();
+      const topicKey = alice.topicKey as Uint8Array;
+      const small = await Topic.create({
+        topicKey,
+        name: NAME,
+        participants: [alice.publicKey],
+        maxPayloadBytes: 1000,
+      });
+      const error = expectCode("MESSAGE_TOO_LARGE", () => small.decode(alice.encode(bytes(1, length))));
+      expect(error.limit).toBe(1000);
+      expect(error.length).toBeGreaterThan(1000);
+    },
+  );
+
+  it("says of plaintext that it is none of ours", async () => {
+    const { bob } = await makePair();
+    const error = expectCode("MALFORMED_MESSAGE", () => bob.decode(new TextEncoder().encode('{"celsius":21.4}')));
+    expect(error.message).toContain("in clear");
+  });
+
   it("reads from memory that another thread shares", async () => {
     const { alice, bob } = await makePair();
     const wire = alice.encode("shared");
