@@ -57,6 +57,15 @@ export function expectBytes(name: string, value: unknown): Uint8Array {
   return buffer instanceof ArrayBuffer && buffer.resizable !== true ? view : new Uint8Array(view);
 }
 
+/** Refuses options that nobody reads: a misspelt one would leave a check off without a word. */
+export function expectOptions(options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw new TypeError(`unknown option "${name}": expected ${known.map((one) => `"${one}"`).join(", ")}`);
+    }
+  }
+}
+
 /** The argument as a switch that is off unless it is `true`: a 1 or a "yes" must not turn a check off, or leave it off. */
 export function expectSwitch(name: string, value: unknown): boolean {
   if (value !== undefined && typeof value !== "boolean") {

@@ -154,13 +154,18 @@ export class UntrustedKeyError extends StringphoneError {
 }
 named(UntrustedKeyError, "UntrustedKeyError");
 
-/** The signature is not that of the claimed sender. Somebody who holds the topic key forges: tell a person. */
+/**
+ * The signature is not that of the claimed sender. Of a message: somebody who holds the topic key forges, tell a person. Of an
+ * introduction (`claimedSender` has 16 bytes): forged or damaged by anybody, or made for another context; ignore it.
+ */
 export class BadSignatureError extends StringphoneError {
   readonly code = "BAD_SIGNATURE";
   /** First 8 bytes of the id that the message claims; whole (16) of an introduction. Not verified. */
   readonly claimedSender: Uint8Array;
   constructor(claimedSender: Uint8Array) {
-    super("the signature is not that of the participant that the message names");
+    super(
+      "the signature is not that of the participant named: forged, or of an introduction, made for another context",
+    );
     this.claimedSender = claimedSender;
   }
 }

@@ -74,7 +74,10 @@ export interface NaiveDecodeOptions extends DecodeContext {
 
 /** What `encodeWill` makes. All three are bound to the same context. */
 export interface WillMessages {
-  /** The last will, to be left with the broker when connecting. */
+  /**
+   * The last will, to be left with the broker when connecting. Not retained, if `alive` is retained on the same MQTT topic: it
+   * would take its place, and nobody who comes later could believe it.
+   */
   readonly will: Uint8Array;
   /** Names this will as the current one: to be published, retained, after each connect. */
   readonly alive: Uint8Array;

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Topic: the only place that orders the checks (PROTOCOL §10). */
-import { copyBytes, describe, expectBytes, expectSwitch, toHex, toUtf8 } from "./bytes.js";
+import { copyBytes, describe, expectBytes, expectOptions, expectSwitch, toHex, toUtf8 } from "./bytes.js";
 import { Clock, isTime } from "./clock.js";
 import { expectContext } from "./context.js";
 import { loadCrypto } from "./crypto.js";
@@ -52,6 +52,21 @@ import { type Mark, ReplayMemory } from "./replay.js";
 import { isSignedBy, openMessage, type Position, sealMessage } from "./sealing.js";
 import { SendingSessions } from "./sessions.js";
 
+const TOPIC_OPTIONS = ["seed", "topicKey", "name", "participants", "maxPayloadBytes", "maxClockSkew", "clock"];
+const ENCODE_OPTIONS = ["delivery", "context"];
+const DECODE_OPTIONS = [
+  "context",
+  "delivery",
+  "naive",
+  "ignoreUntrusted",
+  "maxAge",
+  "retained",
+  "allowReplay",
+  "hearOwn",
+];
+const INTRODUCTION_OPTIONS = ["name", "context"];
+const CONTEXT_OPTIONS = ["context"];
+
 const ALL_DELIVERIES: readonly Delivery[] = ["event", "state", "command", "will"];
 const NAIVE_DELIVERIES: readonly Delivery[] = ["event", "state"];
 
@@ -95,6 +110,7 @@ export class Topic {
   #disposed = false;
 
   private constructor(options: TopicOptions) {
+    expectOptions(options, TOPIC_OPTIONS);
     const { name = "", maxPayloadBytes = DEFAULT_MAX_PAYLOAD_BYTES, clock = Date.now } = options;
     this.name = expectContext("name", name);
     if (!Number.isInteger(maxPayloadBytes) || maxPayloadBytes < 0 || maxPayloadBytes > MAX_PAYLOAD_BYTES) {
@@ -194,6 +210,7 @@ export class Topic {
    */
   encode(payload: string | Uint8Array, options: EncodeOptions = {}): Uint8Array {
     this.#expectLive();
+    expectOptions(options, ENCODE_OPTIONS);
     const { delivery = "event" } = options;
     if (delivery !== "event" && delivery !== "state" && delivery !== "command") {
       throw new RangeError(`"delivery" expected "event", "state" or "command", got ${JSON.stringify(delivery)}`);
@@ -209,13 +226,14 @@ export class Topic {
   }
 
   /**
-   * Makes a last will with the `alive` that names it and the `farewell` that withdraws it. Call it for each connect; see
-   * {@link WillMessages} for when to publish which.
+   * Makes a last will with the `alive` that names it and the `farewell` that withdraws it. Call it for each connect, also when
+   * a client reconnects by itself: receivers take each will once. See {@link WillMessages} for when to publish which.
    *
    * @throws MissingTopicKeyError, MessageTooLargeError, ClockError as `encode` does for a state
    */
   encodeWill(payload: string | Uint8Array, options: { readonly context?: string } = {}): WillMessages {
     this.#expectLive();
+    expectOptions(options, CONTEXT_OPTIONS);
     const bytes = this.#payload(payload);
     const context = this.#context(options.context);
     this.#key();
@@ -251,6 +269,7 @@ export class Topic {
   decode(wire: Uint8Array, options?: DecodeOptions): Received | null;
   decode(wire: Uint8Array, options: DecodeOptions | NaiveDecodeOptions = {}): Received | UnverifiedMessage | null {
     this.#expectLive();
+    expectOptions(options, DECODE_OPTIONS);
     const bytes = expectBytes("wire", wire);
     const context = this.#context(options.context);
     const message = parse(bytes, this.#maxPayloadBytes);
@@ -268,6 +287,7 @@ export class Topic {
    */
   constructIntro(options: { readonly name?: string; readonly context?: string } = {}): Uint8Array {
     this.#expectLive();
+    expectOptions(options, INTRODUCTION_OPTIONS);
     const { name = "" } = options;
     if (typeof name !== "string" || !isDisplayName(name)) {
       throw new RangeError('"name" expected at most 64 bytes of UTF-8 without control characters');
@@ -288,6 +308,7 @@ export class Topic {
    */
   constructReply(introduction: Uint8Array | Introduction, options: { readonly context?: string } = {}): Uint8Array {
     this.#expectLive();
+    expectOptions(options, CONTEXT_OPTIONS);
     const verified = this.#verifiedIntroduction(introduction, options.context);
     if (!this.#pins.has(verified.wire.identityKey)) {
       throw new UntrustedKeyError(
@@ -308,6 +329,7 @@ export class Topic {
    */
   parseReply(reply: Uint8Array | Reply, options: { readonly context?: string } = {}): boolean {
     this.#expectLive();
+    expectOptions(options, CONTEXT_OPTIONS);
     const opened = this.#openedReply(reply, options.context);
     const key = this.#newcomer.keyOf(opened);
     this.topicKey = key;
@@ -365,7 +387,8 @@ export class Topic {
   }
 
   #payload(payload: string | Uint8Array): Uint8Array {
-    const bytes = typeof payload === "string" ? toUtf8("payload", payload) : expectBytes("payload", payload);
+    const bytes =
+      typeof payload === "string" ? toUtf8("payload", payload) : expectBytes("payload (or a string)", payload);
     if (bytes.length > this.#maxPayloadBytes) throw new MessageTooLargeError(bytes.length, this.#maxPayloadBytes);
     return bytes;
   }

@@ -156,6 +156,26 @@ describe("options", () => {
   });
 });
 
+describe("options that nobody reads", () => {
+  it("are refused by every call: a misspelt `retained` would let a retained command pass", async () => {
+    const { alice, bob } = await makePair();
+    const wire = alice.encode("unlock", { delivery: "command" });
+    const wrong = { retain: true } as object;
+    await expect(Topic.create({ ...wrong, topickey: bytes(1) } as object)).rejects.toBeInstanceOf(TypeError);
+    for (const call of [
+      () => bob.decode(wire, wrong),
+      () => bob.encode("x", wrong),
+      () => bob.encodeWill("x", wrong),
+      () => bob.constructIntro(wrong),
+      () => bob.constructReply(wire, wrong),
+      () => bob.parseReply(wire, wrong),
+    ]) {
+      expect(String(thrownBy(call))).toMatch(/TypeError: unknown option "retain"/);
+    }
+    expect(bob.decode(wire)?.text()).toBe("unlock");
+  });
+});
+
 describe("a reply", () => {
   it("that was first decoded in the wrong context is not lost", async () => {
     const { alice, clock } = await makePair();
