@@ -48,6 +48,23 @@ describe("what goes around libsodium's wrapper gives what the wrapper gives", ()
   });
 });
 
+describe("the WebAssembly heap", () => {
+  it("keeps nothing of a key or a plaintext that went over it", () => {
+    const heap = (): Buffer =>
+      Buffer.from((sodium as unknown as { libsodium: { HEAPU8: Uint8Array } }).libsodium.HEAPU8);
+    const [key, nonce, secret] = [crypto.randomBytes(32), crypto.randomBytes(24), crypto.randomBytes(200)];
+    const sealed = crypto.seal(key, nonce, bytes(1), secret);
+    crypto.open(key, nonce, bytes(1), sealed);
+    crypto.kdf(key, "message", secret);
+    // The wrapper leaves what it was given: so the search finds what is there.
+    sodium.crypto_generichash(32, nonce, null);
+    expect(heap().includes(nonce.subarray(16))).toBe(true);
+    // The first bytes of a block are the allocator's once it is free.
+    expect(heap().includes(key.subarray(16))).toBe(false);
+    expect(heap().includes(secret.subarray(100))).toBe(false);
+  });
+});
+
 describe("bounds", () => {
   it("of what is too short to be sealed", () => {
     expect(crypto.open(bytes(1), bytes(1, 24), new Uint8Array(0), bytes(1, 15))).toBeUndefined();
