@@ -36,70 +36,151 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const toUtf8 = new TextEncoder();
 
 /** The most bytes that a head takes, and that a UTF-16 unit of text does. */
-const MAX_HEAD_BYTES = 9;
+export const MAX_HEAD_BYTES = 9;
 const MAX_UNIT_BYTES = 3;
 
-/** No less than the bytes that an item will take. */
-function boundOf(item: CborItem): number {
-  if (typeof item === "number") return MAX_HEAD_BYTES;
-  if (typeof item === "string") return MAX_HEAD_BYTES + MAX_UNIT_BYTES * item.length;
-  if (item instanceof Uint8Array) return MAX_HEAD_BYTES + item.length;
-  let bound = MAX_HEAD_BYTES;
-  for (const one of item) bound += boundOf(one);
-  return bound;
+/** Bytes of a head (RFC 8949 §3) in its shortest form, the only one. */
+export function headLength(argument: number): number {
+  if (argument < 24) return 1;
+  return argument < 0x100 ? 2 : argument < 0x1_0000 ? 3 : argument < 0x1_0000_0000 ? 5 : 9;
 }
 
-/** Writes a head (RFC 8949 §3) in its shortest form, and gives the position after it. */
+/** Writes a number big endian, so that it ends before `end`. */
+export function writeBigEndian(out: Uint8Array, start: number, end: number, value: number): void {
+  let rest = value;
+  for (let i = end - 1; i >= start; i--) {
+    out[i] = rest;
+    rest = Math.floor(rest / 0x100);
+  }
+}
+
+/** The number that these bytes are, big endian: at most seven, or eight below 2^53. */
+export function readBigEndian(bytes: Uint8Array, start: number, end: number): number {
+  let value = 0;
+  for (let i = start; i < end; i++) value = value * 0x100 + (bytes[i] as number);
+  return value;
+}
+
+/**
+ * Writes deterministic CBOR piece by piece. It can be used again and again: what is written often
+ * needs no array of its own, and what was encoded once is copied.
+ */
+export class Writer {
+  #bytes: Uint8Array;
+  #length = 0;
+
+  /** `capacity` is where it begins; it grows as it must. */
+  constructor(capacity = 512) {
+    this.#bytes = new Uint8Array(capacity);
+  }
+
+  /** Begins anew. */
+  clear(): this {
+    this.#length = 0;
+    return this;
+  }
+
+  /** What was written since, as a view: to be used before anything else is written. */
+  get view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  array(length: number): this {
+    return this.#head(ARRAY, length);
+  }
+
+  unsigned(value: number): this {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new RangeError(`a CBOR integer must be between 0 and 2^53 − 1, got ${value}`);
+    }
+    return this.#head(UNSIGNED, value);
+  }
+
+  bytes(bytes: Uint8Array): this {
+    return this.bytesHead(bytes.length).encoded(bytes);
+  }
+
+  /** All of a byte string but the bytes themselves. */
+  bytesHead(length: number): this {
+    return this.#head(BYTES, length);
+  }
+
+  /** Names are ASCII most of the time, and then need no encoder. */
+  text(text: string): this {
+    const { length } = text;
+    this.#reserve(MAX_HEAD_BYTES + MAX_UNIT_BYTES * length);
+    const before = this.#length;
+    this.#head(TEXT, length);
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit >= 0x80) {
+        this.#length = before;
+        const encoded = toUtf8.encode(text);
+        return this.#head(TEXT, encoded.length).encoded(encoded);
+      }
+      this.#bytes[this.#length + i] = unit;
+    }
+    this.#length += length;
+    return this;
+  }
+
+  /** What is CBOR already. */
+  encoded(bytes: Uint8Array): this {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+    return this;
+  }
+
+  item(item: CborItem): this {
+    if (typeof item === "number") return this.unsigned(item);
+    if (typeof item === "string") return this.text(item);
+    if (item instanceof Uint8Array) return this.bytes(item);
+    this.array(item.length);
+    for (const one of item) this.item(one);
+    return this;
+  }
+
+  #head(major: number, argument: number): this {
+    this.#reserve(MAX_HEAD_BYTES);
+    this.#length = writeHead(this.#bytes, this.#length, major, argument);
+    return this;
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
+    larger.set(this.view);
+    this.#bytes.fill(0);
+    this.#bytes = larger;
+  }
+}
+
 function writeHead(out: Uint8Array, at: number, major: number, argument: number): number {
   if (argument < 24) {
     out[at] = (major << 5) | argument;
     return at + 1;
   }
-  const exponent = argument < 0x100 ? 0 : argument < 0x1_0000 ? 1 : argument < 0x1_0000_0000 ? 2 : 3;
-  const end = at + 1 + (1 << exponent);
-  out[at] = (major << 5) | (24 + exponent);
-  let rest = argument;
-  for (let i = end - 1; i > at; i--) {
-    out[i] = rest;
-    rest = Math.floor(rest / 0x100);
-  }
+  const end = at + headLength(argument);
+  out[at] = (major << 5) | (24 + Math.log2(end - at - 1));
+  writeBigEndian(out, at + 1, end, argument);
   return end;
 }
 
-/** Names are ASCII most of the time, and then need no encoder. */
-function writeText(out: Uint8Array, at: number, text: string): number {
-  const start = writeHead(out, at, TEXT, text.length);
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit >= 0x80) return writeString(out, at, TEXT, toUtf8.encode(text));
-    out[start + i] = unit;
-  }
-  return start + text.length;
+/** Writes the head of an unsigned integer, which is all of it, and gives the position after it. */
+export function writeUnsigned(out: Uint8Array, at: number, value: number): number {
+  return writeHead(out, at, UNSIGNED, value);
 }
 
-function writeString(out: Uint8Array, at: number, major: number, bytes: Uint8Array): number {
-  const start = writeHead(out, at, major, bytes.length);
-  out.set(bytes, start);
-  return start + bytes.length;
-}
-
-function write(out: Uint8Array, at: number, item: CborItem): number {
-  if (typeof item === "number") {
-    if (!Number.isSafeInteger(item) || item < 0) {
-      throw new RangeError(`a CBOR integer must be between 0 and 2^53 − 1, got ${item}`);
-    }
-    return writeHead(out, at, UNSIGNED, item);
-  }
-  if (typeof item === "string") return writeText(out, at, item);
-  if (item instanceof Uint8Array) return writeString(out, at, BYTES, item);
-  let end = writeHead(out, at, ARRAY, item.length);
-  for (const one of item) end = write(out, end, one);
-  return end;
+/** Writes the head of a byte string, and gives the position after it. */
+export function writeBytesHead(out: Uint8Array, at: number, length: number): number {
+  return writeHead(out, at, BYTES, length);
 }
 
 /** Encodes one item deterministically, into an array of its own. */
 export function encode(item: CborItem): Uint8Array {
-  const view = encodeView(item);
+  const { view } = new Writer().item(item);
   const bytes = view.slice();
   view.fill(0);
   return bytes;
@@ -107,85 +188,116 @@ export function encode(item: CborItem): Uint8Array {
 
 /** The same as a view on a larger array: for what is copied at once, as all that is hashed. */
 export function encodeView(item: CborItem): Uint8Array {
-  const out = new Uint8Array(boundOf(item));
-  return out.subarray(0, write(out, 0, item));
+  return new Writer().item(item).view;
 }
 
-/**
- * The encoding of the array `[...items, tail]`, all but the bytes of `tail` itself, which may be
- * large: whoever concatenates the two copies them once.
- */
-export function encodeFront(items: readonly CborItem[], tailLength: number): Uint8Array {
-  const out = new Uint8Array(boundOf(items) + MAX_HEAD_BYTES);
-  let end = writeHead(out, 0, ARRAY, items.length + 1);
-  for (const one of items) end = write(out, end, one);
-  return out.subarray(0, writeHead(out, end, BYTES, tailLength));
+function fail(what: string): never {
+  throw new MalformedMessageError(`expected deterministic CBOR, got ${what}`);
 }
 
-/** Goes over the bytes once and throws unless they are one strictly encoded item within the bounds. */
-class Walker {
+/** Reads strictly encoded items of a known shape, one after the other. */
+export class Reader {
   readonly #bytes: Uint8Array;
-  readonly #bounds: CborBounds;
-  #position: number;
-  #items = 0;
+  #position = 0;
 
-  constructor(bytes: Uint8Array, bounds: CborBounds) {
+  constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#bounds = bounds;
-    this.#position = 0;
   }
 
-  static fail(what: string): never {
-    throw new MalformedMessageError(`expected deterministic CBOR, got ${what}`);
+  /** The kind of the next item. */
+  get major(): number {
+    if (this.#position >= this.#bytes.length) fail("bytes that end too early");
+    return (this.#bytes[this.#position] as number) >>> 5;
   }
 
-  walk(): void {
-    this.#item(1);
-    if (this.#position !== this.#bytes.length) Walker.fail("bytes after its end");
+  /** The argument of the next head, whatever its kind; it must have its shortest form. */
+  argument(): number {
+    const head = this.#take(1);
+    const additional = (this.#bytes[head] as number) & 0x1f;
+    if (additional < 24) return additional;
+    if (additional > 27) fail("an indefinite or reserved length");
+    const size = 1 << (additional - 24);
+    const start = this.#take(size);
+    const value = readBigEndian(this.#bytes, start, start + size);
+    if (value > Number.MAX_SAFE_INTEGER) fail("a number above 2^53 − 1");
+    if (headLength(value) !== 1 + size) fail("a number that is not in its shortest form");
+    return value;
+  }
+
+  /** The number of items of the array that begins here. */
+  array(): number {
+    return this.#expect(ARRAY, "an array");
+  }
+
+  unsigned(): number {
+    return this.#expect(UNSIGNED, "an integer");
+  }
+
+  /** A byte string, as a view. */
+  bytes(): Uint8Array {
+    return this.skip(this.#expect(BYTES, "bytes"));
+  }
+
+  /** The next bytes, whatever they are, as a view. */
+  skip(length: number): Uint8Array {
+    const start = this.#take(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  /** Throws unless everything was read. */
+  end(): void {
+    if (this.#position !== this.#bytes.length) fail("bytes after its end");
+  }
+
+  #expect(major: number, kind: string): number {
+    if (this.major !== major) fail(`something other than ${kind}`);
+    return this.argument();
   }
 
   #take(count: number): number {
     const start = this.#position;
-    if (count > this.#bytes.length - start) Walker.fail("bytes that end too early");
+    if (count > this.#bytes.length - start) fail("bytes that end too early");
     this.#position = start + count;
     return start;
   }
+}
 
-  /** Reads the argument of a head and insists on its shortest form. */
-  #argument(additional: number): number {
-    if (additional < 24) return additional;
-    if (additional > 27) Walker.fail("an indefinite or reserved length");
-    const size = 1 << (additional - 24);
-    const start = this.#take(size);
-    let value = 0;
-    for (let i = 0; i < size; i++) value = value * 256 + (this.#bytes[start + i] as number);
-    const least = size === 1 ? 24 : 2 ** (size * 4);
-    if (value < least) Walker.fail("a number that is not in its shortest form");
-    if (value > Number.MAX_SAFE_INTEGER) Walker.fail("a number above 2^53 − 1");
-    return value;
+/** Goes over the bytes once and throws unless they are one strictly encoded item within the bounds. */
+class Walker {
+  readonly #reader: Reader;
+  readonly #bounds: CborBounds;
+  #items = 0;
+
+  constructor(bytes: Uint8Array, bounds: CborBounds) {
+    this.#reader = new Reader(bytes);
+    this.#bounds = bounds;
+  }
+
+  walk(): void {
+    this.#item(1);
+    this.#reader.end();
   }
 
   #item(depth: number): void {
-    if (++this.#items > this.#bounds.maxItems) Walker.fail(`more than ${this.#bounds.maxItems} items`);
-    const head = this.#bytes[this.#take(1)] as number;
-    const major = head >>> 5;
-    const argument = this.#argument(head & 0x1f);
+    if (++this.#items > this.#bounds.maxItems) fail(`more than ${this.#bounds.maxItems} items`);
+    const { major } = this.#reader;
+    const argument = this.#reader.argument();
     if (major === UNSIGNED) return;
     if (major === BYTES) {
-      this.#take(argument);
+      this.#reader.skip(argument);
     } else if (major === TEXT) {
-      if (argument > this.#bounds.maxTextBytes) Walker.fail(`text above ${this.#bounds.maxTextBytes} bytes`);
-      const start = this.#take(argument);
+      if (argument > this.#bounds.maxTextBytes) fail(`text above ${this.#bounds.maxTextBytes} bytes`);
+      const text = this.#reader.skip(argument);
       try {
-        utf8.decode(this.#bytes.subarray(start, start + argument));
+        utf8.decode(text);
       } catch {
-        Walker.fail("text that is not UTF-8");
+        fail("text that is not UTF-8");
       }
     } else if (major === ARRAY) {
-      if (depth > this.#bounds.maxDepth) Walker.fail(`arrays deeper than ${this.#bounds.maxDepth}`);
+      if (depth > this.#bounds.maxDepth) fail(`arrays deeper than ${this.#bounds.maxDepth}`);
       for (let i = 0; i < argument; i++) this.#item(depth + 1);
     } else {
-      Walker.fail("something other than an integer, bytes, text or array");
+      fail("something other than an integer, bytes, text or array");
     }
   }
 }

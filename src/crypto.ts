@@ -1,13 +1,16 @@
 /**
- * The only way to libsodium: primitives with checked lengths, and hashing under a label. A second
- * backend needs no change outside this file.
+ * The only way to libsodium: primitives with checked lengths, and hashing under a label, on one of two
+ * backends that behave alike.
  *
  * Inputs of a wrong length are a mistake of this library or its caller and give a `RangeError`: the
  * wire was checked before. Values from the wire that libsodium refuses give `undefined` or `false`.
  */
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
-import type sodiumModule from "libsodium-wrappers";
-import { type CborItem, encodeFront, encodeView } from "./cbor.js";
+import { environmentBackend, loadNative } from "#native-backend";
+import { agree, type Backend, type BackendName } from "./backends/backend.js";
+import { loadWasm, type Sodium } from "./backends/wasm.js";
+import { type CborItem, encodeView, Writer } from "./cbor.js";
+import { BackendError } from "./errors.js";
 import {
   KEM_CIPHERTEXT_BYTES,
   KEM_ENCAPSULATION_SEED_BYTES,
@@ -43,124 +46,112 @@ const LABELS = {
 
 export type Label = keyof typeof LABELS;
 
+const BACKEND_NAMES: readonly string[] = ["native", "wasm"] satisfies BackendName[];
+
+let wasm: Backend | undefined;
+let sodium: Sodium | undefined;
+let current: Backend | undefined;
+let loading: Promise<void> = Promise.resolve();
+
 /**
- * The functions of the WebAssembly module itself that are called without the wrapper: it throws an
- * Error for each forgery, which costs more than the decryption, wants its input in one piece, and
- * leaves keys behind in its heap. Lengths of 64 bits are two arguments.
+ * Loads a backend. Await it before anything below but `randomBytes` and `sha256`. The first call decides for the whole
+ * process: native code where it is installed and gives the same answers, WebAssembly otherwise.
+ *
+ * @param wanted what the caller asks for, "auto" for no wish
+ * @throws BackendError when what was asked for cannot be had
  */
-interface RawSodium {
-  /** The heap; another object after it grew, so read it after `_malloc`. */
-  readonly HEAPU8: Uint8Array;
-  readonly _malloc: (length: number) => number;
-  readonly _free: (address: number) => void;
-  readonly _crypto_generichash: (
-    out: number,
-    outLength: number,
-    input: number,
-    inputLength: number,
-    inputHigh: 0,
-    key: number,
-    keyLength: number,
-  ) => number;
-  readonly _crypto_aead_xchacha20poly1305_ietf_encrypt: (
-    out: number,
-    outLength: 0,
-    input: number,
-    inputLength: number,
-    inputHigh: 0,
-    data: number,
-    dataLength: number,
-    dataHigh: 0,
-    secretNonce: 0,
-    nonce: number,
-    key: number,
-  ) => number;
-  readonly _crypto_aead_xchacha20poly1305_ietf_decrypt: (
-    out: number,
-    outLength: 0,
-    secretNonce: 0,
-    input: number,
-    inputLength: number,
-    inputHigh: 0,
-    data: number,
-    dataLength: number,
-    dataHigh: 0,
-    nonce: number,
-    key: number,
-  ) => number;
+export function loadCrypto(wanted: BackendName | "auto" = "auto"): Promise<void> {
+  // One after the other: two at once, with different wishes, must not both be the first.
+  const result = loading.then(() => load(wanted));
+  loading = result.catch(() => undefined);
+  return result;
 }
 
-type Sodium = typeof sodiumModule;
-
-interface Backend {
-  readonly sodium: Sodium;
-  readonly module: RawSodium;
-  readonly malloc: RawSodium["_malloc"];
-  readonly free: RawSodium["_free"];
-  readonly blake2b: RawSodium["_crypto_generichash"];
-  readonly encrypt: RawSodium["_crypto_aead_xchacha20poly1305_ietf_encrypt"];
-  readonly decrypt: RawSodium["_crypto_aead_xchacha20poly1305_ietf_decrypt"];
-}
-
-let loaded: Backend | undefined;
-
-/** Loads libsodium's WebAssembly. Await it before anything below but `randomBytes` and `sha256`. */
-export async function loadCrypto(): Promise<void> {
-  if (loaded !== undefined) return;
-  const { default: sodium } = await import("libsodium-wrappers");
-  await sodium.ready;
-  const module = (sodium as unknown as { libsodium: RawSodium }).libsodium;
-  // Kept one by one: a look-up among the module's eight hundred functions is slow.
-  loaded = {
-    sodium,
-    module,
-    malloc: module._malloc,
-    free: module._free,
-    blake2b: module._crypto_generichash,
-    encrypt: module._crypto_aead_xchacha20poly1305_ietf_encrypt,
-    decrypt: module._crypto_aead_xchacha20poly1305_ietf_decrypt,
-  };
-}
-
-function backend(): Backend {
-  if (loaded === undefined) throw new Error("libsodium is not loaded: await Topic.create() first");
-  return loaded;
-}
-
-function sodium(): Sodium {
-  return backend().sodium;
-}
-
-/** Copies the parts one behind the other onto the WebAssembly heap, and wipes all of it afterwards. */
-function onHeap<T>(parts: readonly Uint8Array[], use: (backend: Backend, heap: Uint8Array, at: number) => T): T {
-  const used = backend();
-  const length = totalLength(parts);
-  const at = used.malloc(length);
-  if (at === 0) throw new RangeError(`no memory for ${length} bytes`);
-  const heap = used.module.HEAPU8;
-  try {
-    let end = at;
-    for (const part of parts) {
-      heap.set(part, end);
-      end += part.length;
-    }
-    return use(used, heap, at);
-  } finally {
-    heap.fill(0, at, at + length);
-    used.free(at);
+async function load(wanted: BackendName | "auto"): Promise<void> {
+  const name = agreedBackend(wanted);
+  if (current === undefined) {
+    if (wasm === undefined) ({ backend: wasm, sodium } = await loadWasm());
+    current = name === "wasm" ? wasm : await nativeBackend(wasm, name === "native");
+  } else if (name !== undefined && name !== current.name) {
+    throw new BackendError(
+      name,
+      `"${name}" was asked for, but this process runs on "${current.name}" already: name it where the first topic is created`,
+    );
   }
 }
 
-function totalLength(parts: readonly Uint8Array[]): number {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  return length;
+/** What caller and environment want together; `undefined` where neither cares. */
+function agreedBackend(wanted: BackendName | "auto"): BackendName | undefined {
+  const environment = environmentBackend() ?? "auto";
+  for (const [where, value] of [
+    ["backend", wanted],
+    ["STRINGPHONE_BACKEND", environment],
+  ] as const) {
+    if (value !== "auto" && !BACKEND_NAMES.includes(value)) {
+      throw new RangeError(`"${where}" expected "auto", "native" or "wasm", got ${JSON.stringify(value)}`);
+    }
+  }
+  if (wanted === "auto") return environment === "auto" ? undefined : (environment as BackendName);
+  if (environment !== "auto" && environment !== wanted) {
+    throw new BackendError(
+      wanted,
+      `"${wanted}" was asked for, but the environment variable STRINGPHONE_BACKEND says "${environment}"`,
+    );
+  }
+  return wanted;
+}
+
+async function nativeBackend(reference: Backend, isForced: boolean): Promise<Backend> {
+  try {
+    const native = await loadNative();
+    if (agree(native, reference)) return native;
+    throw new Error("sodium-native gives other answers than libsodium-wrappers");
+  } catch (cause) {
+    if (!isForced) return reference;
+    throw new BackendError(
+      "native",
+      'native libsodium was asked for and cannot be had: install "sodium-native" for this machine, or ask for "wasm"',
+      { cause },
+    );
+  }
+}
+
+/**
+ * Which libsodium this process runs on: `native` code (sodium-native, where it is installed) or WebAssembly. Both give the
+ * same bytes and the same answers; native code is about twice as fast.
+ *
+ * @returns `undefined` before the first `Topic.create`
+ * @example
+ * ```ts
+ * import { cryptoBackend, Topic } from "stringphone";
+ *
+ * await Topic.create({ backend: "wasm" });
+ * console.log(cryptoBackend()); // "wasm"
+ * ```
+ */
+export function cryptoBackend(): BackendName | undefined {
+  return current?.name;
+}
+
+/** @internal Goes on with another backend: for tests and benchmarks, which compare the two in one process. */
+export async function switchBackend(name: BackendName): Promise<void> {
+  await loadCrypto();
+  const reference = wasm as Backend;
+  current = name === "wasm" ? reference : await nativeBackend(reference, true);
+}
+
+function backend(): Backend {
+  if (current === undefined) throw new Error("libsodium is not loaded: await Topic.create() first");
+  return current;
+}
+
+/** The wrapper of the WebAssembly, for key encapsulation: the only thing that native builds do not have. */
+function wrapper(): Sodium {
+  backend();
+  return sodium as Sodium;
 }
 
 const noBytes = new Uint8Array(0);
-const roomForTag = new Uint8Array(TAG_BYTES);
-const roomForHash = new Uint8Array(KEY_BYTES);
-
 function expectLength(name: string, bytes: Uint8Array, length: number): void {
   if (bytes.length !== length) {
     throw new RangeError(`"${name}" expected Uint8Array of length ${length}, got length=${bytes.length}`);
@@ -177,49 +168,64 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return nobleSha256(bytes);
 }
 
-function blake2b(front: Uint8Array, tail: Uint8Array, key: Uint8Array): Uint8Array {
-  const length = front.length + tail.length;
-  return onHeap([roomForHash, key, front, tail], ({ blake2b: digest }, heap, at) => {
-    const keyAt = at + KEY_BYTES;
-    digest(at, KEY_BYTES, keyAt + key.length, length, 0, keyAt, key.length);
-    return heap.slice(at, at + KEY_BYTES);
-  });
+function blake2b(key: Uint8Array, input: Uint8Array): Uint8Array {
+  const out = new Uint8Array(KEY_BYTES);
+  backend().blake2b(out, key, input, noBytes);
+  return out;
+}
+
+function encodeLabelled(label: Label, items: readonly CborItem[]): Uint8Array {
+  return encodeView([LABELS[label], ...items]);
 }
 
 /** H (PROTOCOL §3): BLAKE2b-256 of the CBOR array of label and items. */
 export function hash(label: Label, ...items: CborItem[]): Uint8Array {
-  return blake2b(encodeView([LABELS[label], ...items]), noBytes, noBytes);
-}
-
-/** H whose last item may be large: it is copied once. */
-export function hashWithTail(label: Label, items: readonly CborItem[], tail: Uint8Array): Uint8Array {
-  return blake2b(encodeFront([LABELS[label], ...items], tail.length), tail, noBytes);
+  return blake2b(noBytes, encodeLabelled(label, items));
 }
 
 /** KDF (PROTOCOL §3): BLAKE2b-256 keyed with `key`, of the CBOR array of label and items. */
 export function kdf(key: Uint8Array, label: Label, ...items: CborItem[]): Uint8Array {
   expectLength("key", key, KEY_BYTES);
-  return blake2b(encodeView([LABELS[label], ...items]), noBytes, key);
+  return blake2b(key, encodeLabelled(label, items));
 }
 
 /** The CBOR array of label and items, as associated data: a view, to be used at once. */
 export function associatedData(label: Label, ...items: CborItem[]): Uint8Array {
-  return encodeView([LABELS[label], ...items]);
+  return encodeLabelled(label, items);
 }
 
-/** XChaCha20-Poly1305 of the concatenated parts; the tag comes last. */
-export function seal(key: Uint8Array, nonce: Uint8Array, data: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
+/** How such an array begins: its head, for this many items behind the label, and the label. To be written once and copied. */
+export function labelPrefix(label: Label, items: number): Uint8Array {
+  return new Writer().array(1 + items).text(LABELS[label]).view.slice();
+}
+
+/** XChaCha20-Poly1305 in place: all but the last 16 bytes are the plaintext, all of it becomes ciphertext and tag. */
+export function sealInPlace(key: Uint8Array, nonce: Uint8Array, data: Uint8Array, bytes: Uint8Array): void {
   expectLength("key", key, KEY_BYTES);
   expectLength("nonce", nonce, NONCE_BYTES);
-  const length = totalLength(parts);
-  return onHeap([...parts, roomForTag, data, nonce, key], (used, heap, at) => {
-    const dataAt = at + length + TAG_BYTES;
-    const nonceAt = dataAt + data.length;
-    const keyAt = nonceAt + NONCE_BYTES;
-    // In place: the ciphertext takes the place of the plaintext, and the tag the room behind it.
-    used.encrypt(at, 0, at, length, 0, dataAt, data.length, 0, 0, nonceAt, keyAt);
-    return heap.slice(at, at + length + TAG_BYTES);
-  });
+  backend().encrypt(bytes, data, nonce, key);
+}
+
+/** Decrypts to `plaintext`, which has 16 bytes less. Says whether the ciphertext is authentic. */
+export function openInto(
+  plaintext: Uint8Array,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  data: Uint8Array,
+  ciphertext: Uint8Array,
+): boolean {
+  expectLength("key", key, KEY_BYTES);
+  expectLength("nonce", nonce, NONCE_BYTES);
+  expectLength("plaintext", plaintext, ciphertext.length - TAG_BYTES);
+  return backend().decrypt(plaintext, ciphertext, data, nonce, key);
+}
+
+/** XChaCha20-Poly1305; the tag comes last. */
+export function seal(key: Uint8Array, nonce: Uint8Array, data: Uint8Array, plaintext: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(plaintext.length + TAG_BYTES);
+  bytes.set(plaintext);
+  sealInPlace(key, nonce, data, bytes);
+  return bytes;
 }
 
 /** The plaintext, or `undefined` where the ciphertext is not authentic. */
@@ -229,46 +235,68 @@ export function open(
   data: Uint8Array,
   ciphertext: Uint8Array,
 ): Uint8Array | undefined {
-  expectLength("key", key, KEY_BYTES);
-  expectLength("nonce", nonce, NONCE_BYTES);
-  const { length } = ciphertext;
-  if (length < TAG_BYTES) return undefined;
-  return onHeap([ciphertext, data, nonce, key], (used, heap, at) => {
-    const dataAt = at + length;
-    const nonceAt = dataAt + data.length;
-    const keyAt = nonceAt + NONCE_BYTES;
-    const failed = used.decrypt(at, 0, 0, at, length, 0, dataAt, data.length, 0, nonceAt, keyAt);
-    return failed === 0 ? heap.slice(at, at + length - TAG_BYTES) : undefined;
-  });
+  if (ciphertext.length < TAG_BYTES) return undefined;
+  const plaintext = new Uint8Array(ciphertext.length - TAG_BYTES);
+  return openInto(plaintext, key, nonce, data, ciphertext) ? plaintext : undefined;
 }
 
 /** An Ed25519 key pair (RFC 8032) from its 32-byte seed. */
 export function signingKeyPair(seed: Uint8Array): { publicKey: Uint8Array; secretKey: Uint8Array } {
   expectLength("seed", seed, KEY_BYTES);
-  const { publicKey, privateKey } = sodium().crypto_sign_seed_keypair(seed);
-  return { publicKey, secretKey: privateKey };
+  const publicKey = new Uint8Array(KEY_BYTES);
+  const secretKey = new Uint8Array(SIGNING_KEY_BYTES);
+  backend().signingKeyPair(publicKey, secretKey, seed);
+  return { publicKey, secretKey };
 }
 
-/** What is really signed: never 32 raw bytes, which stringphone 0.1 signs. */
-function signedText(digest: Uint8Array): Uint8Array {
-  expectLength("digest", digest, KEY_BYTES);
-  const text = new Uint8Array(domain.length + KEY_BYTES);
-  text.set(domain);
-  text.set(digest, domain.length);
-  return text;
-}
+/**
+ * What is really signed: never 32 raw bytes, which stringphone 0.1 signs. Always the same array, so that no signature needs one
+ * of its own: what it holds is a hash, and is written before each use.
+ */
+const signedText = new Uint8Array(domain.length + KEY_BYTES);
+signedText.set(domain);
+const signedDigest = signedText.subarray(domain.length);
 
 /** Ed25519 over the domain prefix and a digest. */
 export function sign(digest: Uint8Array, secretKey: Uint8Array): Uint8Array {
+  expectLength("digest", digest, KEY_BYTES);
   expectLength("secretKey", secretKey, SIGNING_KEY_BYTES);
-  return sodium().crypto_sign_detached(signedText(digest), secretKey);
+  signedDigest.set(digest);
+  const signature = new Uint8Array(SIGNATURE_BYTES);
+  backend().sign(signature, signedText, secretKey);
+  return signature;
 }
 
 /** Whether `signature` is libsodium's idea of a valid one: canonical, and of no small-order point. */
 export function verify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean {
   expectLength("signature", signature, SIGNATURE_BYTES);
+  expectLength("digest", digest, KEY_BYTES);
   expectLength("publicKey", publicKey, KEY_BYTES);
-  return sodium().crypto_sign_verify_detached(signature, signedText(digest), publicKey);
+  signedDigest.set(digest);
+  return backend().verify(signature, signedText, publicKey);
+}
+
+/** The same as `sign` of the hash of `front` ‖ `tail`, an encoded array that begins with a `labelPrefix`; to `signature`. */
+export function signHashed(signature: Uint8Array, front: Uint8Array, tail: Uint8Array, secretKey: Uint8Array): void {
+  expectLength("signature", signature, SIGNATURE_BYTES);
+  expectLength("secretKey", secretKey, SIGNING_KEY_BYTES);
+  const used = backend();
+  used.blake2b(signedDigest, noBytes, front, tail);
+  used.sign(signature, signedText, secretKey);
+}
+
+/** The same as `verify` of the hash of `front` ‖ `tail`, an encoded array that begins with a `labelPrefix`. */
+export function verifyHashed(
+  signature: Uint8Array,
+  front: Uint8Array,
+  tail: Uint8Array,
+  publicKey: Uint8Array,
+): boolean {
+  expectLength("signature", signature, SIGNATURE_BYTES);
+  expectLength("publicKey", publicKey, KEY_BYTES);
+  const used = backend();
+  used.blake2b(signedDigest, noBytes, front, tail);
+  return used.verify(signature, signedText, publicKey);
 }
 
 /**
@@ -279,18 +307,13 @@ export function verify(signature: Uint8Array, digest: Uint8Array, publicKey: Uin
  */
 export function isIdentityKey(publicKey: Uint8Array): boolean {
   expectLength("publicKey", publicKey, KEY_BYTES);
-  try {
-    sodium().crypto_sign_ed25519_pk_to_curve25519(publicKey);
-    return true;
-  } catch {
-    return false;
-  }
+  return backend().isPrimeOrderPoint(publicKey);
 }
 
 /** An X-Wing key pair (draft-connolly-cfrg-xwing-kem) from its 32-byte seed, which is its secret key. */
 export function kemKeyPair(seed: Uint8Array): { publicKey: Uint8Array; secretKey: Uint8Array } {
   expectLength("seed", seed, KEY_BYTES);
-  const { publicKey, privateKey } = sodium().crypto_kem_xwing_seed_keypair(seed);
+  const { publicKey, privateKey } = wrapper().crypto_kem_xwing_seed_keypair(seed);
   return { publicKey, secretKey: privateKey };
 }
 
@@ -302,7 +325,7 @@ export function kemEncapsulate(
   expectLength("publicKey", publicKey, KEM_PUBLIC_KEY_BYTES);
   expectLength("seed", seed, KEM_ENCAPSULATION_SEED_BYTES);
   try {
-    return sodium().crypto_kem_xwing_enc_deterministic(publicKey, seed);
+    return wrapper().crypto_kem_xwing_enc_deterministic(publicKey, seed);
   } catch {
     return undefined;
   }
@@ -313,7 +336,7 @@ export function kemDecapsulate(ciphertext: Uint8Array, secretKey: Uint8Array): U
   expectLength("ciphertext", ciphertext, KEM_CIPHERTEXT_BYTES);
   expectLength("secretKey", secretKey, KEY_BYTES);
   try {
-    return sodium().crypto_kem_xwing_dec(ciphertext, secretKey);
+    return wrapper().crypto_kem_xwing_dec(ciphertext, secretKey);
   } catch {
     return undefined;
   }

@@ -56,6 +56,30 @@ function named(errorClass: { prototype: Error }, name: string): void {
   Object.defineProperty(errorClass.prototype, "name", { value: name, configurable: true });
 }
 
+/** @internal Runs `call`, in which errors capture no stack. */
+export function withoutStack<T>(call: () => T): T {
+  const limit: unknown = Reflect.get(Error, "stackTraceLimit");
+  if (typeof limit !== "number") return call();
+  Reflect.set(Error, "stackTraceLimit", 0);
+  try {
+    return call();
+  } finally {
+    Reflect.set(Error, "stackTraceLimit", limit);
+  }
+}
+
+/** The backend that was asked for cannot be had: install it, or ask for another. */
+export class BackendError extends StringphoneError {
+  readonly code = "BACKEND_UNAVAILABLE";
+  /** The backend that was asked for. */
+  readonly backend: "native" | "wasm";
+  constructor(backend: "native" | "wasm", message: string, options?: { readonly cause: unknown }) {
+    super(message, options);
+    this.backend = backend;
+  }
+}
+named(BackendError, "BackendError");
+
 /** The bytes are not a message of version 1. Ignore them: nothing about them was authenticated. */
 export class MalformedMessageError extends StringphoneError {
   readonly code = "MALFORMED_MESSAGE";
@@ -127,14 +151,7 @@ export class DecryptionError extends StringphoneError {
    * stack than libsodium to refuse the junk.
    */
   static withoutStack(): DecryptionError {
-    const limit: unknown = Reflect.get(Error, "stackTraceLimit");
-    if (typeof limit !== "number") return new DecryptionError();
-    Reflect.set(Error, "stackTraceLimit", 0);
-    try {
-      return new DecryptionError();
-    } finally {
-      Reflect.set(Error, "stackTraceLimit", limit);
-    }
+    return withoutStack(() => new DecryptionError());
   }
 }
 named(DecryptionError, "DecryptionError");
@@ -228,6 +245,18 @@ export class UnexpectedDeliveryError extends StringphoneError {
   }
 }
 named(UnexpectedDeliveryError, "UnexpectedDeliveryError");
+
+/** The message carries a batch. Give it to `decodeBatch`, which returns every payload in it; nothing was accepted yet. */
+export class BatchError extends StringphoneError {
+  readonly code = "BATCH";
+  /** Payloads in it: the message was verified before. Under `naive` anybody with the topic key may have written it. */
+  readonly size: number;
+  constructor(size: number) {
+    super(`expected one payload, got a batch of ${size}: call decodeBatch()`);
+    this.size = size;
+  }
+}
+named(BatchError, "BatchError");
 
 /** A command that the broker had retained. Never act on it; clear it at the broker, and mend its publisher. */
 export class RetainedCommandError extends StringphoneError {
@@ -355,6 +384,8 @@ export type AnyStringphoneError =
   | ForeignReplyError
   | RateLimitError
   | PayloadFormatError
+  | BatchError
+  | BackendError
   | DisposedError;
 
 /** Whether this is an error of this library, as the union that a `switch` over `code` can exhaust. */

@@ -1,6 +1,7 @@
 /** Who a participant is: its seed and key pair, its id, and what people compare. */
-import { copyBytes, equalBytes, toHex, wipe } from "./bytes.js";
-import { isIdentityKey, kdf, randomBytes, sha256, sign, signingKeyPair } from "./crypto.js";
+import { copyBytes, equalBytes, toHex, toTableKey, wipe } from "./bytes.js";
+import { encode } from "./cbor.js";
+import { isIdentityKey, kdf, randomBytes, sha256, sign, signHashed, signingKeyPair } from "./crypto.js";
 import { InvalidKeyError } from "./errors.js";
 import { ID_BYTES, KEY_BYTES, SENDER_HINT_BYTES, SESSION_BYTES } from "./limits.js";
 
@@ -99,15 +100,17 @@ export class Participant {
   readonly #id: Uint8Array;
   /** The whole public key in hex: what tables are keyed by. */
   readonly hex: string;
-  /** The 8 bytes of its id that travel in a message, in hex. */
+  /** The 8 bytes of its id that travel in a message, as the key of a table. */
   readonly hint: string;
+  readonly #encodedKey: Uint8Array;
 
   /** @internal `publicKey` was checked and is not shared. */
   constructor(publicKey: Uint8Array) {
     this.#publicKey = publicKey;
     this.#id = participantId(publicKey);
     this.hex = toHex(publicKey);
-    this.hint = toHex(this.#id.subarray(0, SENDER_HINT_BYTES));
+    this.hint = toTableKey(this.#id.subarray(0, SENDER_HINT_BYTES));
+    this.#encodedKey = encode(publicKey);
   }
 
   /** Ed25519 public key, 32 bytes. */
@@ -139,6 +142,11 @@ export class Participant {
     return participant.#publicKey;
   }
 
+  /** @internal The key in CBOR, for what is signed. */
+  static encodedKeyOf(participant: Participant): Uint8Array {
+    return participant.#encodedKey;
+  }
+
   /** @internal The first 8 bytes of the id, for writing messages. */
   static hintOf(participant: Participant): Uint8Array {
     return participant.#id.subarray(0, SENDER_HINT_BYTES);
@@ -162,6 +170,11 @@ export class Identity {
   /** Signs a digest (PROTOCOL §3). */
   sign(digest: Uint8Array): Uint8Array {
     return sign(digest, this.#secretKey);
+  }
+
+  /** Signs the hash of an encoded array in two parts, to `signature`. */
+  signHashed(signature: Uint8Array, front: Uint8Array, tail: Uint8Array): void {
+    signHashed(signature, front, tail, this.#secretKey);
   }
 
   /**

@@ -1,8 +1,12 @@
 /** The public names of stringphone, one by one. */
+export type { BackendName } from "./backends/backend.js";
+export { cryptoBackend } from "./crypto.js";
 export {
   type AnyDelivery,
   type AnyStringphoneError,
+  BackendError,
   BadSignatureError,
+  BatchError,
   ClockError,
   DecryptionError,
   type Delivery,

@@ -1,6 +1,7 @@
 /** The topic keys that a topic holds, and what is derived from each (PROTOCOL §4). */
 import { equalBytes, wipe } from "./bytes.js";
-import { kdf, randomBytes } from "./crypto.js";
+import { Writer } from "./cbor.js";
+import { kdf, type Label, labelPrefix, randomBytes } from "./crypto.js";
 import { KEY_BYTES, KEY_ID_BYTES } from "./limits.js";
 
 /**
@@ -17,6 +18,11 @@ export function generateTopicKey(): Uint8Array {
   return randomBytes(KEY_BYTES);
 }
 
+/** Label and first item of an array of so many items, in CBOR. */
+function encodedPrefix(label: Label, items: number, first: Uint8Array): Uint8Array {
+  return new Writer().encoded(labelPrefix(label, items)).bytes(first).view.slice();
+}
+
 /** One topic key with its derived values. Nothing of it can be printed. */
 export class TopicKey {
   readonly #key: Uint8Array;
@@ -25,6 +31,10 @@ export class TopicKey {
   readonly id: Uint8Array;
   /** Names the key without revealing it; every signature covers it. */
   readonly commitment: Uint8Array;
+  /** How what is signed of every message under this key begins. */
+  readonly signaturePrefix: Uint8Array;
+  /** How the associated data of every message under this key begins. */
+  readonly dataPrefix: Uint8Array;
 
   /** Copies `key`, 32 bytes. */
   constructor(key: Uint8Array) {
@@ -32,6 +42,8 @@ export class TopicKey {
     this.#messageKey = kdf(key, "messageKey");
     this.id = kdf(key, "keyId").slice(0, KEY_ID_BYTES);
     this.commitment = kdf(key, "commitment");
+    this.signaturePrefix = encodedPrefix("messageSignature", 8, this.commitment);
+    this.dataPrefix = encodedPrefix("message", 4, this.id);
   }
 
   /** A copy of the key itself. */

@@ -43,12 +43,18 @@ export const DEFAULT_MAX_CLOCK_SKEW = 5 * 60_000;
 /** Milliseconds after which a command is too old to be acted on. */
 export const DEFAULT_COMMAND_MAX_AGE = 30_000;
 
+/** Payloads in one batch: as many as a replay window holds, so that none falls out of it while the rest is marked. */
+export const MAX_BATCH_PAYLOADS = 1024;
 /** Bytes of a payload unless the topic is created with another `maxPayloadBytes`. */
 export const DEFAULT_MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;
 /** Greatest `maxPayloadBytes`: the WebAssembly heap must hold a message and its plaintext several times. */
 export const MAX_PAYLOAD_BYTES = 256 * 1024 * 1024;
 /** Bytes of UTF-8 of a context: the longest MQTT topic name. */
 export const MAX_CONTEXT_BYTES = 65_535;
+/** Contexts of which the encoding is remembered: what is forgotten is encoded again. */
+export const MAX_KNOWN_CONTEXTS = 1024;
+/** UTF-16 units of a context that is remembered. */
+export const LONGEST_KNOWN_CONTEXT = 1024;
 /** Bytes of UTF-8 of the display name in an introduction: what fits a line of a pairing screen. */
 export const MAX_DISPLAY_NAME_BYTES = 64;
 /** Bytes of the opaque wrap statement in an introduction. */

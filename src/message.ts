@@ -2,7 +2,19 @@
  * The wire: parses and formats the three kinds of bytes that travel (PROTOCOL §5). Pure: no keys, no
  * state, and nothing here is authenticated.
  */
-import { type CborItem, decode, encode, encodeFront } from "./cbor.js";
+import {
+  type CborItem,
+  decode,
+  encode,
+  headLength,
+  MAX_HEAD_BYTES,
+  Reader,
+  readBigEndian,
+  Writer,
+  writeBigEndian,
+  writeBytesHead,
+  writeUnsigned,
+} from "./cbor.js";
 import { type AnyDelivery, MalformedMessageError, MessageTooLargeError, UnsupportedVersionError } from "./errors.js";
 import {
   INTRODUCTION_ID_BYTES,
@@ -10,6 +22,7 @@ import {
   KEM_PUBLIC_KEY_BYTES,
   KEY_BYTES,
   KEY_ID_BYTES,
+  MAX_BATCH_PAYLOADS,
   MAX_DISPLAY_NAME_BYTES,
   MAX_REJOIN_BYTES,
   MAX_REPLY_BYTES,
@@ -27,12 +40,19 @@ const MESSAGE = 0;
 const INTRODUCTION = 1;
 const REPLY = 2;
 
-/** The numbers that deliveries have on the wire. 5 and above are kept for control messages to come. */
+/** The numbers that deliveries have on the wire. 5 to 15, and 19 and above, are kept for control messages to come. */
 const DELIVERIES: readonly AnyDelivery[] = ["event", "state", "command", "will", "alive"];
+/** Added to the number of a delivery where the message carries a batch: who does not know batches refuses it. */
+const BATCH = 16;
+/** The deliveries of which there are batches are the first ones. */
+const BATCH_DELIVERIES = 3;
 
 const SENT_AT_BYTES = 6;
+/** The head of the array that a message is. */
+const MESSAGE_HEAD = 0x86;
 /** Bytes of the plaintext before the payload: sender, delivery, sentAt, signature. */
 const PLAINTEXT_HEAD_BYTES = SENDER_HINT_BYTES + 1 + SENT_AT_BYTES + SIGNATURE_BYTES;
+const SIGNATURE_START = SENDER_HINT_BYTES + 1 + SENT_AT_BYTES;
 /** Everything that a message with the largest sequence adds to a payload of any length. */
 const MAX_OVERHEAD_BYTES = 3 + (1 + KEY_ID_BYTES) + (1 + SESSION_BYTES) + 9 + 5 + TAG_BYTES + PLAINTEXT_HEAD_BYTES;
 /** The longest introduction: five bytes more than its items for their heads are never needed. */
@@ -72,7 +92,10 @@ export interface Plaintext {
   readonly delivery: AnyDelivery;
   readonly sentAt: number;
   readonly signature: Uint8Array;
+  /** What the application sent; of a batch, all of it as it is signed. */
   readonly payload: Uint8Array;
+  /** What the application sent at once, as views on `payload`; `undefined` where this is no batch. */
+  readonly batch: readonly Uint8Array[] | undefined;
 }
 
 /** What is inside the encryption of a reply. A topic without roots has the empty values after `topicKey`. */
@@ -143,31 +166,38 @@ export function parse(bytes: Uint8Array, maxPayloadBytes: number): WireMessage |
   const mostBytes = Math.max(maxPayloadBytes + MAX_OVERHEAD_BYTES, MAX_DISCOVERY_BYTES);
   if (bytes.length > mostBytes) throw new MessageTooLargeError(bytes.length - MAX_OVERHEAD_BYTES, maxPayloadBytes);
   refuseStrangers(bytes);
+  if (bytes[1] === VERSION && bytes[2] === MESSAGE) return parseMessage(bytes, maxPayloadBytes);
   const items = decode(bytes, { maxDepth: 1, maxItems: 10, maxTextBytes: MAX_DISPLAY_NAME_BYTES });
   if (typeof items !== "object" || items instanceof Uint8Array) malformed("an array");
   const [version, type] = items;
   if (typeof version === "number" && version !== VERSION) throw new UnsupportedVersionError(version);
-  if (version === VERSION && type === MESSAGE && items.length === 6) return parseMessage(items, maxPayloadBytes);
   if (version === VERSION && type === INTRODUCTION && items.length === 9) return parseIntroduction(items);
   if (version === VERSION && type === REPLY && items.length === 5) return parseReply(items);
   return malformed("a message, an introduction or a reply, with all of its items");
 }
 
-function parseMessage(items: readonly CborItem[], maxPayloadBytes: number): WireMessage {
-  const ciphertext = items[5];
-  if (!(ciphertext instanceof Uint8Array) || ciphertext.length < PLAINTEXT_HEAD_BYTES + TAG_BYTES) {
-    malformed(`a ciphertext of at least ${PLAINTEXT_HEAD_BYTES + TAG_BYTES} bytes`);
-  }
+function sizedBytes(name: string, reader: Reader, length: number): Uint8Array {
+  const bytes = reader.bytes();
+  if (bytes.length !== length) malformed(`${name} of ${length} bytes`);
+  return bytes.slice();
+}
+
+/** Reads the one shape that a message has; nearly all that comes is one. */
+function parseMessage(bytes: Uint8Array, maxPayloadBytes: number): WireMessage {
+  const reader = new Reader(bytes);
+  if (reader.array() !== 6) malformed("a message of 6 items");
+  reader.unsigned();
+  reader.unsigned();
+  const keyId = sizedBytes("a key id", reader, KEY_ID_BYTES);
+  const session = sizedBytes("a session", reader, SESSION_BYTES);
+  const sequence = reader.unsigned();
+  // A view: it may be large, and is read once, before `decode` returns.
+  const ciphertext = reader.bytes();
+  reader.end();
   const payloadBytes = ciphertext.length - PLAINTEXT_HEAD_BYTES - TAG_BYTES;
+  if (payloadBytes < 0) malformed(`a ciphertext of at least ${PLAINTEXT_HEAD_BYTES + TAG_BYTES} bytes`);
   if (payloadBytes > maxPayloadBytes) throw new MessageTooLargeError(payloadBytes, maxPayloadBytes);
-  return {
-    type: "message",
-    keyId: bytesItem("a key id", items[2], KEY_ID_BYTES),
-    session: bytesItem("a session", items[3], SESSION_BYTES),
-    sequence: integerItem("a sequence", items[4], MAX_SEQUENCE),
-    // A view: it may be large, and is read once, before `decode` returns.
-    ciphertext,
-  };
+  return { type: "message", keyId, session, sequence, ciphertext };
 }
 
 function parseIntroduction(items: readonly CborItem[]): WireIntroduction {
@@ -192,13 +222,31 @@ function parseReply(items: readonly CborItem[]): WireReply {
   };
 }
 
+/**
+ * Lays out a message whose ciphertext is still to be made: all but its last bytes, which are zeros.
+ *
+ * @returns the wire, and a view on those bytes: as many as `plaintextBytes` and a tag
+ */
+export function frameMessage(
+  message: Omit<WireMessage, "type" | "ciphertext">,
+  plaintextBytes: number,
+): { wire: Uint8Array; ciphertext: Uint8Array } {
+  const { keyId, session, sequence } = message;
+  const length = plaintextBytes + TAG_BYTES;
+  const front = 3 + (1 + KEY_ID_BYTES) + (1 + SESSION_BYTES) + headLength(sequence) + headLength(length);
+  const wire = new Uint8Array(front + length);
+  wire[0] = MESSAGE_HEAD;
+  wire[1] = VERSION;
+  wire[2] = MESSAGE;
+  wire.set(keyId, writeBytesHead(wire, 3, KEY_ID_BYTES));
+  wire.set(session, writeBytesHead(wire, 4 + KEY_ID_BYTES, SESSION_BYTES));
+  writeBytesHead(wire, writeUnsigned(wire, 5 + KEY_ID_BYTES + SESSION_BYTES, sequence), length);
+  return { wire, ciphertext: wire.subarray(front) };
+}
+
 export function formatMessage(message: Omit<WireMessage, "type">): Uint8Array {
   const { keyId, session, sequence, ciphertext } = message;
-  const front = encodeFront([VERSION, MESSAGE, keyId, session, sequence], ciphertext.length);
-  const wire = new Uint8Array(front.length + ciphertext.length);
-  wire.set(front);
-  wire.set(ciphertext, front.length);
-  return wire;
+  return encode([VERSION, MESSAGE, keyId, session, sequence, ciphertext]);
 }
 
 export function formatIntroduction(introduction: Omit<WireIntroduction, "type">): Uint8Array {
@@ -212,33 +260,38 @@ export function formatReply(reply: Omit<WireReply, "type">): Uint8Array {
 }
 
 /** The number that a delivery has on the wire and under the signature. */
-export function deliveryNumber(delivery: AnyDelivery): number {
-  return DELIVERIES.indexOf(delivery);
+export function deliveryNumber({ delivery, isBatch }: { delivery: AnyDelivery; isBatch: boolean }): number {
+  return DELIVERIES.indexOf(delivery) + (isBatch ? BATCH : 0);
 }
 
-/** Lays out what is encrypted before the payload: fixed offsets, so that nothing inside has to be parsed. */
-export function formatPlaintextHead(plaintext: Omit<Plaintext, "payload">): Uint8Array {
-  const { senderHint, delivery, sentAt, signature } = plaintext;
-  const bytes = new Uint8Array(PLAINTEXT_HEAD_BYTES);
-  bytes.set(senderHint);
-  bytes[SENDER_HINT_BYTES] = deliveryNumber(delivery);
-  let rest = sentAt;
-  for (let i = SENDER_HINT_BYTES + SENT_AT_BYTES; i > SENDER_HINT_BYTES; i--) {
-    bytes[i] = rest % 256;
-    rest = Math.floor(rest / 256);
-  }
-  bytes.set(signature, PLAINTEXT_HEAD_BYTES - SIGNATURE_BYTES);
-  return bytes;
+/** The part of a plaintext before the signature and the payload, which have fixed places, so that nothing inside has to be parsed. */
+export interface PlaintextHead {
+  readonly senderHint: Uint8Array;
+  readonly delivery: AnyDelivery;
+  readonly isBatch: boolean;
+  readonly sentAt: number;
 }
 
-/** Reads what was decrypted. A `will` and an `alive` have sessions of their own, so their sequence is 0. */
+/** Bytes of a plaintext with a payload of so many. */
+export function plaintextLength(payloadBytes: number): number {
+  return PLAINTEXT_HEAD_BYTES + payloadBytes;
+}
+
+/** Writes a plaintext to the beginning of `out`, and gives the place where its signature belongs, as a view. */
+export function writePlaintext(out: Uint8Array, head: PlaintextHead, payload: Uint8Array): Uint8Array {
+  out.set(head.senderHint);
+  out[SENDER_HINT_BYTES] = deliveryNumber(head);
+  writeBigEndian(out, SENDER_HINT_BYTES + 1, SIGNATURE_START, head.sentAt);
+  out.set(payload, PLAINTEXT_HEAD_BYTES);
+  return out.subarray(SIGNATURE_START, PLAINTEXT_HEAD_BYTES);
+}
+
+/** Reads what was decrypted, and copies it. A `will` and an `alive` have sessions of their own, so their sequence is 0. */
 export function parsePlaintext(bytes: Uint8Array, sequence: number): Plaintext {
-  const delivery = DELIVERIES[bytes[SENDER_HINT_BYTES] as number];
+  const number = bytes[SENDER_HINT_BYTES] as number;
+  const isBatch = number >= BATCH && number < BATCH + BATCH_DELIVERIES;
+  const delivery = DELIVERIES[isBatch ? number - BATCH : number];
   if (delivery === undefined) malformed("a delivery that version 1 knows");
-  let sentAt = 0;
-  for (let i = SENDER_HINT_BYTES + 1; i <= SENDER_HINT_BYTES + SENT_AT_BYTES; i++) {
-    sentAt = sentAt * 256 + (bytes[i] as number);
-  }
   const payload = bytes.slice(PLAINTEXT_HEAD_BYTES);
   if ((delivery === "will" || delivery === "alive") && sequence !== 0) malformed(`sequence 0 of a ${delivery}`);
   if (delivery === "alive" && payload.length !== 0 && payload.length !== SESSION_BYTES) {
@@ -247,10 +300,34 @@ export function parsePlaintext(bytes: Uint8Array, sequence: number): Plaintext {
   return {
     senderHint: bytes.slice(0, SENDER_HINT_BYTES),
     delivery,
-    sentAt,
-    signature: bytes.slice(PLAINTEXT_HEAD_BYTES - SIGNATURE_BYTES, PLAINTEXT_HEAD_BYTES),
+    sentAt: readBigEndian(bytes, SENDER_HINT_BYTES + 1, SIGNATURE_START),
+    signature: bytes.slice(SIGNATURE_START, PLAINTEXT_HEAD_BYTES),
     payload,
+    batch: isBatch ? parseBatch(payload, sequence) : undefined,
   };
+}
+
+/** Bytes of a batch of these payloads. */
+export function batchLength(payloads: readonly Uint8Array[]): number {
+  return payloads.reduce((sum, { length }) => sum + headLength(length) + length, headLength(payloads.length));
+}
+
+/** What a message carries in place of one payload: a CBOR array of byte strings. */
+export function formatBatch(payloads: readonly Uint8Array[]): Uint8Array {
+  const writer = new Writer(batchLength(payloads) + MAX_HEAD_BYTES).array(payloads.length);
+  for (const payload of payloads) writer.bytes(payload);
+  return writer.view;
+}
+
+function parseBatch(bytes: Uint8Array, sequence: number): readonly Uint8Array[] {
+  const reader = new Reader(bytes);
+  const size = reader.array();
+  if (size === 0 || size > MAX_BATCH_PAYLOADS) malformed(`a batch of 1 to ${MAX_BATCH_PAYLOADS} payloads`);
+  if (sequence > MAX_SEQUENCE - (size - 1)) malformed(`sequences of at most ${MAX_SEQUENCE}`);
+  const payloads: Uint8Array[] = [];
+  for (let i = 0; i < size; i++) payloads.push(reader.bytes());
+  reader.end();
+  return payloads;
 }
 
 /** Encodes what a reply encrypts, for a topic without roots. */

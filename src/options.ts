@@ -17,6 +17,12 @@ export interface TopicOptions {
   readonly name?: string;
   /** Public keys (32 bytes each) of those whom this topic reads from the start. Default: nobody. */
   readonly participants?: Iterable<Uint8Array>;
+  /**
+   * The libsodium to compute with: `native` (the package sodium-native, which you install), `wasm`, or `auto`, which is native
+   * where it can be had. All topics of a process run on one; asking for another than the one in use, or than the environment
+   * variable STRINGPHONE_BACKEND names, is a `BackendError`. Default: `auto`.
+   */
+  readonly backend?: "auto" | "native" | "wasm";
   /** Bytes of the largest payload, sent or received: up to 256 MiB. Default: 16 MiB. */
   readonly maxPayloadBytes?: number;
   /** Milliseconds by which honest clocks may differ. Default: 5 minutes. */

@@ -3,7 +3,7 @@
  * before `accept`, which is called for verified messages only; so only a sender itself can use up its
  * own memory here, and all of it is bounded.
  */
-import { compareBytes, toHex } from "./bytes.js";
+import { compareBytes, toTableKey } from "./bytes.js";
 import { contextKey } from "./context.js";
 import type { AnyDelivery } from "./errors.js";
 import { MAX_CONTEXTS_PER_SENDER, MAX_SESSIONS_PER_CONTEXT, REPLAY_WINDOW } from "./limits.js";
@@ -14,6 +14,8 @@ export interface Mark {
   readonly sequence: number;
   readonly sentAt: number;
   readonly delivery: AnyDelivery;
+  /** How many sequences it takes, from `sequence` on: one for each payload. */
+  readonly count: number;
 }
 
 interface Session {
@@ -30,7 +32,7 @@ interface Session {
 interface Alive {
   readonly sentAt: number;
   readonly session: Uint8Array;
-  /** The session of the will that it names, in hex; empty for none. */
+  /** The session of the will that it names, as the key of a table; empty for none. */
   readonly will: string;
   delivered: boolean;
 }
@@ -38,7 +40,7 @@ interface Alive {
 interface Context {
   /** Events and commands of sessions that are not live count as seen up to this time. */
   watermark: number;
-  readonly sessions: Map<string, Session>;
+  readonly sessions: Recent<Session>;
   newestState: Mark | undefined;
   alive: Alive | undefined;
 }
@@ -48,19 +50,42 @@ interface Sender {
   watermark: number;
   /** Time of the newest alive in a context that was forgotten. */
   aliveWatermark: number;
-  readonly contexts: Map<string, Context>;
+  readonly contexts: Recent<Context>;
 }
 
 const NOTHING = -1;
-/** Moves an entry to the young end of its map, and makes room by forgetting the oldest. */
-function touch<V>(map: Map<string, V>, key: string, value: V, most: number, forget: (oldest: V) => void): void {
-  map.delete(key);
-  if (map.size >= most) {
-    const [oldestKey, oldest] = map.entries().next().value as [string, V];
-    map.delete(oldestKey);
-    forget(oldest);
+
+/** A table of bounded size that forgets what was used least recently. */
+class Recent<V> {
+  readonly #entries = new Map<string, V>();
+  readonly #most: number;
+  #newest: string | undefined;
+
+  constructor(most: number) {
+    this.#most = most;
   }
-  map.set(key, value);
+
+  get(key: string): V | undefined {
+    return this.#entries.get(key);
+  }
+
+  values(): Iterable<V> {
+    return this.#entries.values();
+  }
+
+  /** Makes an entry the one used last, and room for it where it is new. */
+  use(key: string, value: V, forget: (oldest: V) => void): void {
+    // Most messages come where the one before came.
+    if (key === this.#newest) return;
+    this.#newest = key;
+    this.#entries.delete(key);
+    if (this.#entries.size >= this.#most) {
+      const [oldestKey, oldest] = this.#entries.entries().next().value as [string, V];
+      this.#entries.delete(oldestKey);
+      forget(oldest);
+    }
+    this.#entries.set(key, value);
+  }
 }
 
 function bitOf(sequence: number): { word: number; bit: number } {
@@ -76,6 +101,8 @@ function isMarked(session: Session, sequence: number): boolean {
 /** Marks a sequence and says how many before it were skipped. */
 function mark(session: Session, sequence: number): number | undefined {
   const { highest, window } = session;
+  // A state that came once more, long after: its place in the window is another's by now.
+  if (sequence <= highest - REPLAY_WINDOW) return 0;
   if (sequence > highest) {
     if (sequence - highest >= REPLAY_WINDOW) {
       window.fill(0);
@@ -94,7 +121,7 @@ function mark(session: Session, sequence: number): number | undefined {
 }
 
 /** Order of states and alives: by time, then session, then sequence. */
-function compareMarks(a: Omit<Mark, "delivery">, b: Omit<Mark, "delivery">): number {
+function compareMarks(a: Omit<Mark, "delivery" | "count">, b: Omit<Mark, "delivery" | "count">): number {
   return a.sentAt - b.sentAt || compareBytes(a.session, b.session) || a.sequence - b.sequence;
 }
 
@@ -109,16 +136,20 @@ export class ReplayMemory {
   seen(sender: string, context: string, message: Mark): "seen" | "too-old" | undefined {
     const known = this.#context(sender, context);
     if (message.delivery === "will") {
-      return known?.alive?.delivered === true && known.alive.will === toHex(message.session) ? "seen" : undefined;
+      return known?.alive?.delivered === true && known.alive.will === toTableKey(message.session) ? "seen" : undefined;
     }
     if (message.delivery !== "event" && message.delivery !== "command") return undefined;
-    const session = known?.sessions.get(toHex(message.session));
+    const session = known?.sessions.get(toTableKey(message.session));
     if (session === undefined) {
       const watermark = known?.watermark ?? this.#senders.get(sender)?.watermark ?? NOTHING;
       return message.sentAt <= watermark ? "too-old" : undefined;
     }
     if (message.sentAt <= session.floor || message.sequence <= session.highest - REPLAY_WINDOW) return "too-old";
-    return message.sequence <= session.highest && isMarked(session, message.sequence) ? "seen" : undefined;
+    const end = Math.min(message.sequence + message.count, session.highest + 1);
+    for (let sequence = message.sequence; sequence < end; sequence++) {
+      if (isMarked(session, sequence)) return "seen";
+    }
+    return undefined;
   }
 
   /** Milliseconds by which a state is older than the newest of its sender here; `undefined` where it is not. */
@@ -132,34 +163,36 @@ export class ReplayMemory {
   willRefusal(sender: string, context: string, message: Mark): "unannounced" | "withdrawn" | undefined {
     const alive = this.#context(sender, context)?.alive;
     if (alive === undefined) return "unannounced";
-    return alive.will === toHex(message.session) ? undefined : "withdrawn";
+    return alive.will === toTableKey(message.session) ? undefined : "withdrawn";
   }
 
   /**
    * Remembers a verified data message that none of the checks above refused.
    *
-   * @returns sequences skipped since the highest of this session; `undefined` for its first message
+   * @returns sequences skipped since the highest of this session, before its first payload; `undefined` for the session's first
    */
   accept(sender: string, context: string, message: Mark): number | undefined {
     const known = this.#remember(sender, context);
-    const { delivery, sentAt, sequence } = message;
+    const { delivery, sentAt, sequence, count } = message;
     if (delivery === "will") {
       if (known.alive !== undefined) known.alive.delivered = true;
       return undefined;
     }
     if (delivery === "state") known.newestState = message;
-    const key = toHex(message.session);
+    const key = toTableKey(message.session);
     const session = known.sessions.get(key) ?? {
       floor: known.watermark,
       highest: NOTHING,
       window: new Uint32Array(REPLAY_WINDOW / 32),
       greatestSentAt: NOTHING,
     };
-    touch(known.sessions, key, session, MAX_SESSIONS_PER_CONTEXT, (oldest) => {
+    known.sessions.use(key, session, (oldest) => {
       known.watermark = Math.max(known.watermark, oldest.greatestSentAt);
     });
     if (delivery !== "state") session.greatestSentAt = Math.max(session.greatestSentAt, sentAt);
-    return mark(session, sequence);
+    const missed = mark(session, sequence);
+    for (let i = 1; i < count; i++) mark(session, sequence + i);
+    return missed;
   }
 
   /** Takes a verified alive that names the session `will`, or none. An older one than the newest changes nothing. */
@@ -168,24 +201,24 @@ export class ReplayMemory {
     if (newest !== undefined && compareMarks(message, { ...newest, sequence: 0 }) <= 0) return;
     if (newest === undefined && message.sentAt <= (this.#senders.get(sender)?.aliveWatermark ?? NOTHING)) return;
     const { sentAt, session } = message;
-    this.#remember(sender, context).alive = { sentAt, session, will: toHex(will), delivered: false };
+    this.#remember(sender, context).alive = { sentAt, session, will: toTableKey(will), delivered: false };
   }
 
   #remember(sender: string, context: string): Context {
     let known = this.#senders.get(sender);
     if (known === undefined) {
-      known = { watermark: NOTHING, aliveWatermark: NOTHING, contexts: new Map() };
+      known = { watermark: NOTHING, aliveWatermark: NOTHING, contexts: new Recent(MAX_CONTEXTS_PER_SENDER) };
       this.#senders.set(sender, known);
     }
     const { contexts } = known;
     const key = contextKey(context);
     const entry = contexts.get(key) ?? {
       watermark: known.watermark,
-      sessions: new Map<string, Session>(),
+      sessions: new Recent<Session>(MAX_SESSIONS_PER_CONTEXT),
       newestState: undefined,
       alive: undefined,
     };
-    touch(contexts, key, entry, MAX_CONTEXTS_PER_SENDER, (oldest) => fold(oldest, known));
+    contexts.use(key, entry, (oldest) => fold(oldest, known));
     return entry;
   }
 }

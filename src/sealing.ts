@@ -1,16 +1,19 @@
 /** Seals and opens single messages (PROTOCOL §6): the cryptography of a message, without any state. */
-import { associatedData, hashWithTail, open, seal, verify } from "./crypto.js";
+import { Writer, writeBigEndian } from "./cbor.js";
+import { knownContext } from "./context.js";
+import { openInto, sealInPlace, verifyHashed } from "./crypto.js";
 import type { AnyDelivery } from "./errors.js";
 import { type Identity, Participant } from "./identity.js";
 import { TopicKey } from "./keyring.js";
-import { NONCE_BYTES } from "./limits.js";
+import { NONCE_BYTES, SESSION_BYTES, TAG_BYTES } from "./limits.js";
 import {
   deliveryNumber,
-  formatMessage,
-  formatPlaintextHead,
+  frameMessage,
   type Plaintext,
   parsePlaintext,
+  plaintextLength,
   type WireMessage,
+  writePlaintext,
 } from "./message.js";
 
 /** Where a message stands: what makes its nonce, and what it is bound to. */
@@ -24,54 +27,65 @@ export interface Position {
 export interface Content {
   readonly delivery: AnyDelivery;
   readonly sentAt: number;
+  /** Of a batch: what `formatBatch` made. */
   readonly payload: Uint8Array;
+  readonly isBatch: boolean;
 }
+
+/*
+ * What is written for each message has the same few arrays for all of them: messages are small, and an
+ * array of its own costs more than what is written to it. Nothing here outlives the call that wrote it,
+ * and no code of the caller runs between. What is secret is wiped; the rest travels in clear.
+ */
+const nonce = new Uint8Array(NONCE_BYTES);
+const data = new Writer();
+const signed = new Writer();
+const SMALL_PLAINTEXT = 4096;
+const smallPlaintext = new Uint8Array(SMALL_PLAINTEXT);
 
 /**
  * Session (12), four zero bytes, sequence (8, big endian). XChaCha20 makes a key of the first 16
  * bytes, so each session has a key of its own and the sequence is the nonce under it.
  */
-function nonceOf({ session, sequence }: Position): Uint8Array {
-  const nonce = new Uint8Array(NONCE_BYTES);
+function writeNonce({ session, sequence }: Position): Uint8Array {
   nonce.set(session);
-  let rest = sequence;
-  for (let i = NONCE_BYTES - 1; rest > 0; i--) {
-    nonce[i] = rest % 256;
-    rest = Math.floor(rest / 256);
-  }
+  writeBigEndian(nonce, SESSION_BYTES + 4, NONCE_BYTES, sequence);
   return nonce;
 }
 
-function dataOf(key: TopicKey, { session, sequence, context }: Position): Uint8Array {
-  return associatedData("message", key.id, session, sequence, context);
+function writeData(key: TopicKey, { session, sequence, context }: Position): Uint8Array {
+  return data
+    .clear()
+    .encoded(key.dataPrefix)
+    .bytes(session)
+    .unsigned(sequence)
+    .encoded(knownContext(context).encoded).view;
 }
 
-/** What the sender signs: nobody can lift it into another key, session, context or delivery. */
-function digestOf(key: TopicKey, position: Position, content: Content, sender: Participant): Uint8Array {
-  const { session, sequence, context } = position;
-  return hashWithTail(
-    "messageSignature",
-    [
-      key.commitment,
-      session,
-      sequence,
-      context,
-      deliveryNumber(content.delivery),
-      content.sentAt,
-      Participant.keyOf(sender),
-    ],
-    content.payload,
-  );
+/** What the sender signs, all but the payload: nobody can lift it into another key, session, context or delivery. */
+function writeSigned(key: TopicKey, position: Position, content: Content, sender: Participant): Uint8Array {
+  return signed
+    .clear()
+    .encoded(key.signaturePrefix)
+    .bytes(position.session)
+    .unsigned(position.sequence)
+    .encoded(knownContext(position.context).encoded)
+    .unsigned(deliveryNumber(content))
+    .unsigned(content.sentAt)
+    .encoded(Participant.encodedKeyOf(sender))
+    .bytesHead(content.payload.length).view;
 }
 
 /** Signs and encrypts one message. The caller must never use a position twice. */
 export function sealMessage(key: TopicKey, identity: Identity, position: Position, content: Content): Uint8Array {
-  const signature = identity.sign(digestOf(key, position, content, identity.participant));
+  const { session, sequence } = position;
+  const { delivery, isBatch, sentAt, payload } = content;
   const senderHint = Participant.hintOf(identity.participant);
-  const head = formatPlaintextHead({ senderHint, delivery: content.delivery, sentAt: content.sentAt, signature });
-  const messageKey = TopicKey.messageKeyOf(key);
-  const ciphertext = seal(messageKey, nonceOf(position), dataOf(key, position), head, content.payload);
-  return formatMessage({ keyId: key.id, session: position.session, sequence: position.sequence, ciphertext });
+  const { wire, ciphertext } = frameMessage({ keyId: key.id, session, sequence }, plaintextLength(payload.length));
+  const signature = writePlaintext(ciphertext, { senderHint, delivery, isBatch, sentAt }, payload);
+  identity.signHashed(signature, writeSigned(key, position, content, identity.participant), payload);
+  sealInPlace(TopicKey.messageKeyOf(key), writeNonce(position), writeData(key, position), ciphertext);
+  return wire;
 }
 
 /**
@@ -80,12 +94,22 @@ export function sealMessage(key: TopicKey, identity: Identity, position: Positio
  * @throws MalformedMessageError where a holder of the topic key sealed something else than a message
  */
 export function openMessage(key: TopicKey, message: WireMessage, context: string): Plaintext | undefined {
-  const position = { session: message.session, sequence: message.sequence, context };
-  const plaintext = open(TopicKey.messageKeyOf(key), nonceOf(position), dataOf(key, position), message.ciphertext);
-  return plaintext === undefined ? undefined : parsePlaintext(plaintext, message.sequence);
+  const { session, sequence, ciphertext } = message;
+  const position = { session, sequence, context };
+  const length = ciphertext.length - TAG_BYTES;
+  const plaintext = length <= SMALL_PLAINTEXT ? smallPlaintext.subarray(0, length) : new Uint8Array(length);
+  const messageKey = TopicKey.messageKeyOf(key);
+  if (!openInto(plaintext, messageKey, writeNonce(position), writeData(key, position), ciphertext)) return undefined;
+  try {
+    return parsePlaintext(plaintext, sequence);
+  } finally {
+    plaintext.fill(0);
+  }
 }
 
 /** Whether `sender` signed this message, in this position and under this key. */
 export function isSignedBy(key: TopicKey, position: Position, plaintext: Plaintext, sender: Participant): boolean {
-  return verify(plaintext.signature, digestOf(key, position, plaintext, sender), Participant.keyOf(sender));
+  const { signature, delivery, sentAt, payload, batch } = plaintext;
+  const content = { delivery, sentAt, payload, isBatch: batch !== undefined };
+  return verifyHashed(signature, writeSigned(key, position, content, sender), payload, Participant.keyOf(sender));
 }

@@ -25,11 +25,11 @@ export class SendingSessions {
     this.#maxSequence = maxSequence;
   }
 
-  /** The next position in a context, for a message of this time. Every call gives another. */
-  next(context: string, sentAt: number): Position {
+  /** The next position in a context, for a message of this time that takes `count` sequences. No call gives one twice. */
+  next(context: string, sentAt: number, count = 1): Position {
     const key = contextKey(context);
     let sending = this.#byContext.get(key);
-    if (sending === undefined || sending.next > this.#maxSequence) {
+    if (sending === undefined || sending.next > this.#maxSequence - (count - 1)) {
       sending = this.#draw(context, sentAt);
       this.#byContext.delete(key);
       if (this.#byContext.size >= MAX_SENDING_CONTEXTS) {
@@ -38,7 +38,9 @@ export class SendingSessions {
       this.#byContext.set(key, sending);
     }
     sending.lastSentAt = sentAt;
-    return { session: sending.session, sequence: sending.next++, context };
+    const sequence = sending.next;
+    sending.next += count;
+    return { session: sending.session, sequence, context };
   }
 
   /** A position in a session of its own, for a will and for control messages. */

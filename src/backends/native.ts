@@ -1,0 +1,108 @@
+/**
+ * libsodium as native code: sodium-native, where the user has installed it. Only Node resolves
+ * `#native-backend` to this file; a bundle for browsers gets no-native.ts in its place.
+ */
+import { withoutStack } from "../errors.js";
+import { KEY_BYTES, TAG_BYTES } from "../limits.js";
+import type { Backend } from "./backend.js";
+
+/** The calls of sodium-native that are used. Arrays that native code is to fill are the first argument. */
+interface SodiumNative {
+  crypto_generichash(out: Uint8Array, input: Uint8Array, key: Uint8Array | null): void;
+  crypto_generichash_batch(out: Uint8Array, parts: readonly Uint8Array[], key: Uint8Array | null): void;
+  crypto_aead_xchacha20poly1305_ietf_encrypt(
+    out: Uint8Array,
+    plaintext: Uint8Array,
+    data: Uint8Array,
+    secretNonce: null,
+    nonce: Uint8Array,
+    key: Uint8Array,
+  ): number;
+  crypto_aead_xchacha20poly1305_ietf_decrypt(
+    out: Uint8Array,
+    secretNonce: null,
+    ciphertext: Uint8Array,
+    data: Uint8Array,
+    nonce: Uint8Array,
+    key: Uint8Array,
+  ): number;
+  crypto_sign_detached(signature: Uint8Array, text: Uint8Array, secretKey: Uint8Array): void;
+  crypto_sign_verify_detached(signature: Uint8Array, text: Uint8Array, publicKey: Uint8Array): boolean;
+  crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void;
+  crypto_sign_ed25519_pk_to_curve25519(out: Uint8Array, publicKey: Uint8Array): void;
+}
+
+/** Up to here it is faster to put the two parts of an input together than to hand over two. */
+const JOINED_BYTES = 4096;
+
+/** What the environment asks for: `STRINGPHONE_BACKEND`, as it is written there. */
+export function environmentBackend(): string | undefined {
+  const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
+  return process?.env?.["STRINGPHONE_BACKEND"];
+}
+
+/** Loads sodium-native; throws what importing it throws where it is not installed or does not fit this machine. */
+export async function loadNative(): Promise<Backend> {
+  // Not written as a literal, so that a bundler for Node leaves it to be found at run time, or not found.
+  const name: string = "sodium-native";
+  const { default: sodium } = (await import(name)) as { default: SodiumNative };
+  return backendOf(sodium);
+}
+
+function succeeds(call: () => unknown): boolean {
+  return withoutStack(() => {
+    try {
+      call();
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function backendOf(sodium: SodiumNative): Backend {
+  const joined = new Uint8Array(JOINED_BYTES);
+  return {
+    name: "native",
+
+    blake2b(out, key, front, tail) {
+      const length = front.length + tail.length;
+      const usedKey = key.length > 0 ? key : null;
+      if (length > JOINED_BYTES) {
+        sodium.crypto_generichash_batch(out, [front, tail], usedKey);
+        return;
+      }
+      joined.set(front);
+      joined.set(tail, front.length);
+      sodium.crypto_generichash(out, joined.subarray(0, length), usedKey);
+      joined.fill(0, 0, length);
+    },
+
+    encrypt(bytes, data, nonce, key) {
+      const plaintext = bytes.subarray(0, bytes.length - TAG_BYTES);
+      sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(bytes, plaintext, data, null, nonce, key);
+    },
+
+    decrypt(plaintext, ciphertext, data, nonce, key) {
+      return succeeds(() =>
+        sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(plaintext, null, ciphertext, data, nonce, key),
+      );
+    },
+
+    sign(signature, text, secretKey) {
+      sodium.crypto_sign_detached(signature, text, secretKey);
+    },
+
+    verify(signature, text, publicKey) {
+      return sodium.crypto_sign_verify_detached(signature, text, publicKey);
+    },
+
+    signingKeyPair(publicKey, secretKey, seed) {
+      sodium.crypto_sign_seed_keypair(publicKey, secretKey, seed);
+    },
+
+    isPrimeOrderPoint(publicKey) {
+      return succeeds(() => sodium.crypto_sign_ed25519_pk_to_curve25519(new Uint8Array(KEY_BYTES), publicKey));
+    },
+  };
+}
