@@ -1,18 +1,48 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({
+/** Files that test how the package is made, and compute nothing. */
+const PACKAGING = ["test/package/**", "test/docs.test.ts", "test/layers.test.ts"];
+
+/** Why the tests cannot run on native code here. In CI they must. */
+async function nativeIsMissing(): Promise<boolean> {
+  try {
+    await import("sodium-native");
+    return false;
+  } catch (error) {
+    if (process.env["CI"]) throw error;
+    console.log(`skipped: all tests on native libsodium, because sodium-native does not load here (${String(error)})`);
+    return true;
+  }
+}
+
+export default defineConfig(async () => ({
   test: {
+    projects: [
+      { extends: true as const, test: { name: "wasm", env: { STRINGPHONE_BACKEND: "wasm" } } },
+      ...((await nativeIsMissing())
+        ? []
+        : [
+            {
+              extends: true as const,
+              test: { name: "native", env: { STRINGPHONE_BACKEND: "native" }, exclude: PACKAGING },
+            },
+          ]),
+    ],
     include: ["test/**/*.test.ts"],
     execArgv: ["--expose-gc"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     reporters: ["default"],
     coverage: {
-      provider: "v8",
+      provider: "v8" as const,
       include: ["src/**"],
-      exclude: ["src/index.ts", "src/options.ts"],
+      exclude: ["src/index.ts", "src/backends/no-native.ts"],
       thresholds: { lines: 95, branches: 95 },
       reporter: ["text"],
     },
   },
-});
+  resolve: {
+    alias: { "#native-backend": fileURLToPath(new URL("src/backends/native.ts", import.meta.url)) },
+  },
+}));

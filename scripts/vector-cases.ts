@@ -151,7 +151,7 @@ export function messageOf(make: MakeMessage): Uint8Array {
     new TopicKey(unhex(make.topicKey)),
     new Identity(unhex(make.seed)),
     { session: unhex(session), sequence, context },
-    { delivery, sentAt, payload: unhex(payload) },
+    { delivery, sentAt, payload: unhex(payload), isBatch: false },
   );
 }
 

@@ -26,16 +26,11 @@ export function toTableKey(bytes: Uint8Array): string {
 
 /** Whether two public values are the same. Not for secrets: it stops at the first difference. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
-
-/** Negative, zero or positive, as `a` sorts before, with or after `b`. */
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  for (let i = 0; i < Math.min(a.length, b.length); i++) {
-    const difference = (a[i] as number) - (b[i] as number);
-    if (difference !== 0) return difference;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== b[i]) return false;
   }
-  return a.length - b.length;
+  return true;
 }
 
 /** Overwrites secrets. Best effort: the JavaScript engine and the WebAssembly heap may hold copies. */
@@ -48,6 +43,22 @@ export function describe(value: unknown): string {
   if (value === null) return "null";
   if (typeof value !== "object") return typeof value;
   return Object.prototype.toString.call(value).slice("[object ".length, -1);
+}
+
+/** Views on the front of an array, the last one kept: messages often have one length, and a view costs more than it looks. */
+export class Front {
+  readonly #bytes: Uint8Array;
+  #view: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = bytes;
+  }
+
+  of(length: number): Uint8Array {
+    if (this.#view.length !== length) this.#view = this.#bytes.subarray(0, length);
+    return this.#view;
+  }
 }
 
 const typedArrays: object = Object.getPrototypeOf(Uint8Array.prototype);

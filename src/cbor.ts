@@ -11,6 +11,7 @@
  * pool of its own (it may be a payload), and takes four times as long, three times a message.
  */
 import { Decoder } from "cbor-x/index-no-eval";
+import { Front } from "./bytes.js";
 import { MalformedMessageError } from "./errors.js";
 
 /** What the protocol can encode. */
@@ -67,11 +68,13 @@ export function readBigEndian(bytes: Uint8Array, start: number, end: number): nu
  */
 export class Writer {
   #bytes: Uint8Array;
+  #front: Front;
   #length = 0;
 
   /** `capacity` is where it begins; it grows as it must. */
   constructor(capacity = 512) {
     this.#bytes = new Uint8Array(capacity);
+    this.#front = new Front(this.#bytes);
   }
 
   /** Begins anew. */
@@ -82,7 +85,7 @@ export class Writer {
 
   /** What was written since, as a view: to be used before anything else is written. */
   get view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    return this.#front.of(this.#length);
   }
 
   array(length: number): this {
@@ -154,6 +157,7 @@ export class Writer {
     larger.set(this.view);
     this.#bytes.fill(0);
     this.#bytes = larger;
+    this.#front = new Front(larger);
   }
 }
 

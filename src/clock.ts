@@ -65,9 +65,8 @@ export class Clock {
     }
   }
 
-  /** How far `sentAt` lies ahead of our clock, if by more than the skew; `undefined` also without clocks. */
-  tooFarAhead(sentAt: number): number | undefined {
-    const now = this.read();
+  /** How far `sentAt` lies ahead of `now`, a reading of our clock, if by more than the skew; `undefined` also without clocks. */
+  tooFarAhead(sentAt: number, now: number | undefined): number | undefined {
     if (now === undefined || !isTime(sentAt)) return undefined;
     const ahead = sentAt - now;
     return ahead > this.#maxSkew ? ahead : undefined;

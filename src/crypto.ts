@@ -196,7 +196,10 @@ export function associatedData(label: Label, ...items: CborItem[]): Uint8Array {
 
 /** How such an array begins: its head, for this many items behind the label, and the label. To be written once and copied. */
 export function labelPrefix(label: Label, items: number): Uint8Array {
-  return new Writer().array(1 + items).text(LABELS[label]).view.slice();
+  return new Writer()
+    .array(1 + items)
+    .text(LABELS[label])
+    .view.slice();
 }
 
 /** XChaCha20-Poly1305 in place: all but the last 16 bytes are the plaintext, all of it becomes ciphertext and tag. */

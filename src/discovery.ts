@@ -368,7 +368,7 @@ export class Sponsor {
   #expectRecent({ sentAt }: WireIntroduction): void {
     const now = this.#clock.read();
     if (now === undefined || !isTime(sentAt)) return;
-    const ahead = this.#clock.tooFarAhead(sentAt);
+    const ahead = this.#clock.tooFarAhead(sentAt, now);
     if (ahead !== undefined) {
       throw new ClockError("sender", ahead, `the introduction is ${ahead} ms ahead of our clock: compare both clocks`);
     }

@@ -157,7 +157,8 @@ function refuseStrangers(bytes: Uint8Array): void {
 }
 
 /**
- * Parses bytes from the channel. Every byte array in the result is a copy.
+ * Parses bytes from the channel. Every byte array in the result is a copy, but for those of a message, which are views: they
+ * are read before `decode` returns.
  *
  * @param maxPayloadBytes the largest payload that may be inside
  * @throws MalformedMessageError, UnsupportedVersionError, MessageTooLargeError and nothing else
@@ -179,7 +180,7 @@ export function parse(bytes: Uint8Array, maxPayloadBytes: number): WireMessage |
 function sizedBytes(name: string, reader: Reader, length: number): Uint8Array {
   const bytes = reader.bytes();
   if (bytes.length !== length) malformed(`${name} of ${length} bytes`);
-  return bytes.slice();
+  return bytes;
 }
 
 /** Reads the one shape that a message has; nearly all that comes is one. */
@@ -191,7 +192,6 @@ function parseMessage(bytes: Uint8Array, maxPayloadBytes: number): WireMessage {
   const keyId = sizedBytes("a key id", reader, KEY_ID_BYTES);
   const session = sizedBytes("a session", reader, SESSION_BYTES);
   const sequence = reader.unsigned();
-  // A view: it may be large, and is read once, before `decode` returns.
   const ciphertext = reader.bytes();
   reader.end();
   const payloadBytes = ciphertext.length - PLAINTEXT_HEAD_BYTES - TAG_BYTES;
@@ -286,8 +286,11 @@ export function writePlaintext(out: Uint8Array, head: PlaintextHead, payload: Ui
   return out.subarray(SIGNATURE_START, PLAINTEXT_HEAD_BYTES);
 }
 
-/** Reads what was decrypted, and copies it. A `will` and an `alive` have sessions of their own, so their sequence is 0. */
-export function parsePlaintext(bytes: Uint8Array, sequence: number): Plaintext {
+/**
+ * Reads what was decrypted, and copies it; the signature to `signature`, which becomes part of the result. A `will` and an
+ * `alive` have sessions of their own, so their sequence is 0.
+ */
+export function parsePlaintext(bytes: Uint8Array, sequence: number, signature: Uint8Array): Plaintext {
   const number = bytes[SENDER_HINT_BYTES] as number;
   const isBatch = number >= BATCH && number < BATCH + BATCH_DELIVERIES;
   const delivery = DELIVERIES[isBatch ? number - BATCH : number];
@@ -297,11 +300,12 @@ export function parsePlaintext(bytes: Uint8Array, sequence: number): Plaintext {
   if (delivery === "alive" && payload.length !== 0 && payload.length !== SESSION_BYTES) {
     malformed("an alive that names one session or none");
   }
+  for (let i = 0; i < SIGNATURE_BYTES; i++) signature[i] = bytes[SIGNATURE_START + i] as number;
   return {
     senderHint: bytes.slice(0, SENDER_HINT_BYTES),
     delivery,
     sentAt: readBigEndian(bytes, SENDER_HINT_BYTES + 1, SIGNATURE_START),
-    signature: bytes.slice(SIGNATURE_START, PLAINTEXT_HEAD_BYTES),
+    signature,
     payload,
     batch: isBatch ? parseBatch(payload, sequence) : undefined,
   };

@@ -1,5 +1,32 @@
-/** What callers pass to a topic, and what it makes of a will. */
+/** What callers pass to a topic, how it is read and checked, and what a topic makes of a will. */
+import { describe, expectOptions, expectSwitch } from "./bytes.js";
 import type { Delivery } from "./errors.js";
+
+export const TOPIC_OPTIONS = [
+  "seed",
+  "topicKey",
+  "name",
+  "participants",
+  "maxPayloadBytes",
+  "maxClockSkew",
+  "clock",
+  "backend",
+];
+export const ENCODE_OPTIONS = ["delivery", "context"];
+export const INTRODUCTION_OPTIONS = ["name", "context"];
+export const CONTEXT_OPTIONS = ["context"];
+const DECODE_OPTIONS = [
+  "context",
+  "delivery",
+  "naive",
+  "ignoreUntrusted",
+  "maxAge",
+  "retained",
+  "allowReplay",
+  "hearOwn",
+];
+
+const ALL_DELIVERIES: readonly Delivery[] = ["event", "state", "command", "will"];
 
 /** What a topic is made of. Byte arrays are copied. */
 export interface TopicOptions {
@@ -89,4 +116,58 @@ export interface WillMessages {
   readonly alive: Uint8Array;
   /** Says that no will is current: to be published, retained, before a clean disconnect. */
   readonly farewell: Uint8Array;
+}
+
+/** The options of a decoding, each read once and checked. */
+export interface ReadDecodeOptions {
+  readonly context: string | undefined;
+  readonly expected: readonly Delivery[];
+  readonly naive: boolean;
+  readonly ignoreUntrusted: boolean;
+  readonly allowReplay: boolean;
+  readonly hearOwn: boolean;
+  readonly retained: boolean;
+  readonly maxAge: number | undefined;
+}
+
+const DEFAULT_DECODE_OPTIONS = readAll({});
+
+/** Reads what the caller gave to a decoding. */
+export function readDecodeOptions(options: DecodeOptions | NaiveDecodeOptions | undefined): ReadDecodeOptions {
+  if (options === undefined) return DEFAULT_DECODE_OPTIONS;
+  expectOptions(options, DECODE_OPTIONS);
+  // An option that `naive` makes meaningless is checked all the same.
+  return readAll(options as DecodeOptions);
+}
+
+function readAll(options: Omit<DecodeOptions, "naive"> & { readonly naive?: boolean }): ReadDecodeOptions {
+  const { context, delivery, naive, ignoreUntrusted, allowReplay, hearOwn, retained, maxAge } = options;
+  return {
+    context,
+    expected: expectedDeliveries(delivery),
+    naive: expectSwitch("naive", naive),
+    ignoreUntrusted: expectSwitch("ignoreUntrusted", ignoreUntrusted),
+    allowReplay: expectSwitch("allowReplay", allowReplay),
+    hearOwn: expectSwitch("hearOwn", hearOwn),
+    retained: expectSwitch("retained", retained),
+    maxAge: maxAge === undefined ? undefined : expectMilliseconds("maxAge", maxAge),
+  };
+}
+
+export function expectMilliseconds(name: string, value: number): number {
+  if (typeof value !== "number" || !(value >= 0)) {
+    throw new RangeError(
+      `"${name}" expected milliseconds from 0, got ${typeof value === "number" ? value : describe(value)}`,
+    );
+  }
+  return value;
+}
+
+function expectedDeliveries(given: Delivery | readonly Delivery[] | undefined): readonly Delivery[] {
+  if (given === undefined) return ALL_DELIVERIES;
+  const expected = [given].flat();
+  if (expected.every((one) => ALL_DELIVERIES.includes(one))) return expected;
+  throw new RangeError(
+    `"delivery" expected ${ALL_DELIVERIES.join(", ")} or a list of them, got ${JSON.stringify(given)}`,
+  );
 }

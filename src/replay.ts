@@ -3,14 +3,15 @@
  * before `accept`, which is called for verified messages only; so only a sender itself can use up its
  * own memory here, and all of it is bounded.
  */
-import { compareBytes, toTableKey } from "./bytes.js";
+import { toTableKey } from "./bytes.js";
 import { contextKey } from "./context.js";
 import type { AnyDelivery } from "./errors.js";
 import { MAX_CONTEXTS_PER_SENDER, MAX_SESSIONS_PER_CONTEXT, REPLAY_WINDOW } from "./limits.js";
 
 /** Where and when a message was sent, and for what. */
 export interface Mark {
-  readonly session: Uint8Array;
+  /** As the key of a table: one character a byte, so that sessions compare as byte strings do. */
+  readonly session: string;
   readonly sequence: number;
   readonly sentAt: number;
   readonly delivery: AnyDelivery;
@@ -31,7 +32,7 @@ interface Session {
 
 interface Alive {
   readonly sentAt: number;
-  readonly session: Uint8Array;
+  readonly session: string;
   /** The session of the will that it names, as the key of a table; empty for none. */
   readonly will: string;
   delivered: boolean;
@@ -122,7 +123,9 @@ function mark(session: Session, sequence: number): number | undefined {
 
 /** Order of states and alives: by time, then session, then sequence. */
 function compareMarks(a: Omit<Mark, "delivery" | "count">, b: Omit<Mark, "delivery" | "count">): number {
-  return a.sentAt - b.sentAt || compareBytes(a.session, b.session) || a.sequence - b.sequence;
+  if (a.sentAt !== b.sentAt) return a.sentAt - b.sentAt;
+  if (a.session !== b.session) return a.session < b.session ? -1 : 1;
+  return a.sequence - b.sequence;
 }
 
 export class ReplayMemory {
@@ -136,10 +139,10 @@ export class ReplayMemory {
   seen(sender: string, context: string, message: Mark): "seen" | "too-old" | undefined {
     const known = this.#context(sender, context);
     if (message.delivery === "will") {
-      return known?.alive?.delivered === true && known.alive.will === toTableKey(message.session) ? "seen" : undefined;
+      return known?.alive?.delivered === true && known.alive.will === message.session ? "seen" : undefined;
     }
     if (message.delivery !== "event" && message.delivery !== "command") return undefined;
-    const session = known?.sessions.get(toTableKey(message.session));
+    const session = known?.sessions.get(message.session);
     if (session === undefined) {
       const watermark = known?.watermark ?? this.#senders.get(sender)?.watermark ?? NOTHING;
       return message.sentAt <= watermark ? "too-old" : undefined;
@@ -163,7 +166,7 @@ export class ReplayMemory {
   willRefusal(sender: string, context: string, message: Mark): "unannounced" | "withdrawn" | undefined {
     const alive = this.#context(sender, context)?.alive;
     if (alive === undefined) return "unannounced";
-    return alive.will === toTableKey(message.session) ? undefined : "withdrawn";
+    return alive.will === message.session ? undefined : "withdrawn";
   }
 
   /**
@@ -179,7 +182,7 @@ export class ReplayMemory {
       return undefined;
     }
     if (delivery === "state") known.newestState = message;
-    const key = toTableKey(message.session);
+    const key = message.session;
     const session = known.sessions.get(key) ?? {
       floor: known.watermark,
       highest: NOTHING,

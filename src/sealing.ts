@@ -1,11 +1,12 @@
 /** Seals and opens single messages (PROTOCOL §6): the cryptography of a message, without any state. */
+import { Front } from "./bytes.js";
 import { Writer, writeBigEndian } from "./cbor.js";
 import { knownContext } from "./context.js";
 import { openInto, sealInPlace, verifyHashed } from "./crypto.js";
 import type { AnyDelivery } from "./errors.js";
 import { type Identity, Participant } from "./identity.js";
 import { TopicKey } from "./keyring.js";
-import { NONCE_BYTES, SESSION_BYTES, TAG_BYTES } from "./limits.js";
+import { NONCE_BYTES, SESSION_BYTES, SIGNATURE_BYTES, TAG_BYTES } from "./limits.js";
 import {
   deliveryNumber,
   frameMessage,
@@ -34,14 +35,16 @@ export interface Content {
 
 /*
  * What is written for each message has the same few arrays for all of them: messages are small, and an
- * array of its own costs more than what is written to it. Nothing here outlives the call that wrote it,
- * and no code of the caller runs between. What is secret is wiped; the rest travels in clear.
+ * array of its own costs more than what is written to it. Nothing here is read after the next message,
+ * and no code of the caller runs between. What is secret is wiped; the rest travels in clear, or would
+ * tell only a holder of the topic key something.
  */
 const nonce = new Uint8Array(NONCE_BYTES);
 const data = new Writer();
 const signed = new Writer();
 const SMALL_PLAINTEXT = 4096;
-const smallPlaintext = new Uint8Array(SMALL_PLAINTEXT);
+const smallPlaintext = new Front(new Uint8Array(SMALL_PLAINTEXT));
+const openedSignature = new Uint8Array(SIGNATURE_BYTES);
 
 /**
  * Session (12), four zero bytes, sequence (8, big endian). XChaCha20 makes a key of the first 16
@@ -54,12 +57,8 @@ function writeNonce({ session, sequence }: Position): Uint8Array {
 }
 
 function writeData(key: TopicKey, { session, sequence, context }: Position): Uint8Array {
-  return data
-    .clear()
-    .encoded(key.dataPrefix)
-    .bytes(session)
-    .unsigned(sequence)
-    .encoded(knownContext(context).encoded).view;
+  return data.clear().encoded(key.dataPrefix).bytes(session).unsigned(sequence).encoded(knownContext(context).encoded)
+    .view;
 }
 
 /** What the sender signs, all but the payload: nobody can lift it into another key, session, context or delivery. */
@@ -89,7 +88,8 @@ export function sealMessage(key: TopicKey, identity: Identity, position: Positio
 }
 
 /**
- * Decrypts one message; `undefined` where it is not authentic. Its signature is not checked yet.
+ * Decrypts one message; `undefined` where it is not authentic. Its signature is not checked yet, and must be before the next
+ * message is opened, which overwrites it.
  *
  * @throws MalformedMessageError where a holder of the topic key sealed something else than a message
  */
@@ -97,11 +97,11 @@ export function openMessage(key: TopicKey, message: WireMessage, context: string
   const { session, sequence, ciphertext } = message;
   const position = { session, sequence, context };
   const length = ciphertext.length - TAG_BYTES;
-  const plaintext = length <= SMALL_PLAINTEXT ? smallPlaintext.subarray(0, length) : new Uint8Array(length);
+  const plaintext = length <= SMALL_PLAINTEXT ? smallPlaintext.of(length) : new Uint8Array(length);
   const messageKey = TopicKey.messageKeyOf(key);
   if (!openInto(plaintext, messageKey, writeNonce(position), writeData(key, position), ciphertext)) return undefined;
   try {
-    return parsePlaintext(plaintext, sequence);
+    return parsePlaintext(plaintext, sequence, openedSignature);
   } finally {
     plaintext.fill(0);
   }

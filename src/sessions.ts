@@ -1,5 +1,5 @@
 /** Our own sessions: the positions at which this topic sends (PROTOCOL §6.1). */
-import { toHex } from "./bytes.js";
+import { toTableKey } from "./bytes.js";
 import { contextKey } from "./context.js";
 import type { Identity } from "./identity.js";
 import { MAX_OWN_SESSIONS, MAX_SENDING_CONTEXTS, MAX_SEQUENCE } from "./limits.js";
@@ -53,9 +53,9 @@ export class SendingSessions {
     this.#byContext.clear();
   }
 
-  /** Whether this topic itself sent this message: under a session it remembers, or so long ago that it forgot. */
-  isOwn(session: Uint8Array, sentAt: number): boolean {
-    return sentAt <= this.#forgottenUntil || this.#own.has(toHex(session));
+  /** Whether this topic itself sent this message: under a session (as the key of a table) it remembers, or so long ago that it forgot. */
+  isOwn(session: string, sentAt: number): boolean {
+    return sentAt <= this.#forgottenUntil || this.#own.has(session);
   }
 
   #draw(context: string, sentAt: number): Sending {
@@ -69,7 +69,7 @@ export class SendingSessions {
       if (this.#byContext.get(oldest.key) === oldest) this.#byContext.delete(oldest.key);
       this.#forgottenUntil = Math.max(this.#forgottenUntil, oldest.lastSentAt);
     }
-    this.#own.set(toHex(session), sending);
+    this.#own.set(toTableKey(session), sending);
     return sending;
   }
 }

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Topic: the only place that orders the checks (PROTOCOL §10). */
-import { copyBytes, describe, expectBytes, expectOptions, expectSwitch, toHex, toTableKey, toUtf8 } from "./bytes.js";
+import { copyBytes, describe, expectBytes, expectOptions, toHex, toTableKey, toUtf8 } from "./bytes.js";
 import { Clock, isTime } from "./clock.js";
 import { expectContext } from "./context.js";
 import { loadCrypto } from "./crypto.js";
@@ -49,39 +49,27 @@ import {
   type WireMessage,
   type WireReply,
 } from "./message.js";
-import type { DecodeOptions, EncodeOptions, NaiveDecodeOptions, TopicOptions, WillMessages } from "./options.js";
+import {
+  CONTEXT_OPTIONS,
+  type DecodeOptions,
+  ENCODE_OPTIONS,
+  type EncodeOptions,
+  expectMilliseconds,
+  INTRODUCTION_OPTIONS,
+  type NaiveDecodeOptions,
+  type ReadDecodeOptions,
+  readDecodeOptions,
+  TOPIC_OPTIONS,
+  type TopicOptions,
+  type WillMessages,
+} from "./options.js";
 import { Pins } from "./participants.js";
 import { Received, UnverifiedMessage } from "./received.js";
 import { type Mark, ReplayMemory } from "./replay.js";
 import { isSignedBy, openMessage, type Position, sealMessage } from "./sealing.js";
 import { SendingSessions } from "./sessions.js";
 
-const TOPIC_OPTIONS = ["seed", "topicKey", "name", "participants", "maxPayloadBytes", "maxClockSkew", "clock", "backend"];
-const ENCODE_OPTIONS = ["delivery", "context"];
-const DECODE_OPTIONS = [
-  "context",
-  "delivery",
-  "naive",
-  "ignoreUntrusted",
-  "maxAge",
-  "retained",
-  "allowReplay",
-  "hearOwn",
-];
-const INTRODUCTION_OPTIONS = ["name", "context"];
-const CONTEXT_OPTIONS = ["context"];
-
-const ALL_DELIVERIES: readonly Delivery[] = ["event", "state", "command", "will"];
 const NAIVE_DELIVERIES: readonly Delivery[] = ["event", "state"];
-
-function expectMilliseconds(name: string, value: number): number {
-  if (typeof value !== "number" || !(value >= 0)) {
-    throw new RangeError(
-      `"${name}" expected milliseconds from 0, got ${typeof value === "number" ? value : describe(value)}`,
-    );
-  }
-  return value;
-}
 
 /**
  * A one-to-many channel that an untrusted broker carries, as one participant sees it. All participants share one topic key;
@@ -244,7 +232,9 @@ export class Topic {
     const parts: Uint8Array[] = [];
     for (const payload of payloads) {
       if (parts.length === MAX_BATCH_PAYLOADS) {
-        throw new RangeError(`"payloads" expected at most ${MAX_BATCH_PAYLOADS} payloads, got more: make several batches`);
+        throw new RangeError(
+          `"payloads" expected at most ${MAX_BATCH_PAYLOADS} payloads, got more: make several batches`,
+        );
       }
       parts.push(this.#payload(payload));
     }
@@ -301,7 +291,7 @@ export class Topic {
    * @throws StringphoneError any other of {@link AnyStringphoneError}; README has the table of what to do
    */
   decode(wire: Uint8Array, options?: DecodeOptions): Received | null;
-  decode(wire: Uint8Array, options: DecodeOptions | NaiveDecodeOptions = {}): Received | UnverifiedMessage | null {
+  decode(wire: Uint8Array, options?: DecodeOptions | NaiveDecodeOptions): Received | UnverifiedMessage | null {
     return this.#decode(wire, options, false)?.[0] ?? null;
   }
 
@@ -317,7 +307,7 @@ export class Topic {
   decodeBatch(wire: Uint8Array, options?: DecodeOptions): readonly Received[];
   decodeBatch(
     wire: Uint8Array,
-    options: DecodeOptions | NaiveDecodeOptions = {},
+    options?: DecodeOptions | NaiveDecodeOptions,
   ): readonly (Received | UnverifiedMessage)[] {
     return this.#decode(wire, options, true) ?? [];
   }
@@ -459,17 +449,19 @@ export class Topic {
 
   #decode(
     wire: Uint8Array,
-    options: DecodeOptions | NaiveDecodeOptions,
+    options: DecodeOptions | NaiveDecodeOptions | undefined,
     takesBatches: boolean,
   ): readonly Received[] | readonly UnverifiedMessage[] | null {
     this.#expectLive();
-    expectOptions(options, DECODE_OPTIONS);
+    // All code of the caller runs here, before anything is decided: its options may be computed, and its clock is a function.
+    const wanted = readDecodeOptions(options);
+    const context = this.#context(wanted.context);
+    const now = this.#clock.read();
     const bytes = expectBytes("wire", wire);
-    const context = this.#context(options.context);
     const message = parse(bytes, this.#maxPayloadBytes);
     if (message.type === "introduction") return this.#raiseIntroduction(bytes, message, context);
     if (message.type === "reply") return this.#raiseReply(bytes, message, context);
-    return this.#decodeMessage(message, context, options, takesBatches);
+    return this.#decodeMessage(message, context, wanted, now, takesBatches);
   }
 
   #standing(participant: Participant): Standing {
@@ -529,7 +521,7 @@ export class Topic {
   #open(wire: WireMessage, context: string): { key: TopicKey; plaintext: Plaintext } {
     if (this.#keyring.current === undefined) throw new MissingTopicKeyError();
     const candidates = this.#keyring.candidates(wire.keyId);
-    if (candidates.length === 0) throw new UnknownTopicKeyError(wire.keyId);
+    if (candidates.length === 0) throw new UnknownTopicKeyError(wire.keyId.slice());
     for (const key of candidates) {
       const plaintext = openMessage(key, wire, context);
       if (plaintext !== undefined) return { key, plaintext };
@@ -540,35 +532,33 @@ export class Topic {
   #decodeMessage(
     wire: WireMessage,
     context: string,
-    options: DecodeOptions | NaiveDecodeOptions,
+    wanted: ReadDecodeOptions,
+    now: number | undefined,
     takesBatches: boolean,
   ): readonly Received[] | readonly UnverifiedMessage[] | null {
     const { key, plaintext } = this.#open(wire, context);
     const { delivery, sentAt, payload, batch, senderHint } = plaintext;
-    const expected = expectedDeliveries(options.delivery);
-    if (expectSwitch("naive", options.naive)) {
+    if (wanted.naive) {
       expectDelivery(
         delivery,
-        NAIVE_DELIVERIES.filter((one) => expected.includes(one)),
+        NAIVE_DELIVERIES.filter((one) => wanted.expected.includes(one)),
       );
       expectSingle(batch, takesBatches);
-      return (batch ?? [payload]).map((one) => new UnverifiedMessage(one, senderHint));
+      return (batch ?? [payload]).map((one) => new UnverifiedMessage(one.slice(), senderHint));
     }
 
-    const { ignoreUntrusted, allowReplay, hearOwn, retained, maxAge } = readSwitches(options as DecodeOptions);
     const { session, sequence } = wire;
     const position = { session, sequence, context };
-    const mark = { session, sequence, sentAt, delivery, count: batch?.length ?? 1 };
-
+    const mark = { session: toTableKey(session), sequence, sentAt, delivery, count: batch?.length ?? 1 };
     const hint = toTableKey(senderHint);
     const self = this.#identity.participant;
     const isOwn = hint === self.hint && isSignedBy(key, position, plaintext, self);
-    if (isOwn && (!hearOwn || this.#sessions.isOwn(session, sentAt))) return null;
+    if (isOwn && (!wanted.hearOwn || this.#sessions.isOwn(mark.session, sentAt))) return null;
     const trusted = isOwn ? [self] : this.#pins.withHint(hint);
     if (trusted.length === 0) {
       // Our own hint, but not our signature: a forgery, not a stranger.
       if (hint === self.hint) throw new BadSignatureError(senderHint);
-      if (ignoreUntrusted) return null;
+      if (wanted.ignoreUntrusted) return null;
       throw new UntrustedKeyError(
         senderHint,
         "the sender is not trusted: compare its fingerprint, then addParticipant()",
@@ -576,13 +566,16 @@ export class Topic {
     }
 
     let sender: Participant | undefined;
+    let repetition: "seen" | "too-old" | undefined;
     let refusal: "seen" | "too-old" | undefined;
     let isUnseen = false;
     for (const one of trusted) {
       // Before the signature check, which is the dear one: a repeated message is refused at the price of its decryption.
-      const seen = allowReplay ? undefined : this.#replays.seen(one.hex, context, mark);
-      refusal ??= seen;
-      if (seen !== undefined) continue;
+      repetition = this.#replays.seen(one.hex, context, mark);
+      if (repetition !== undefined && !wanted.allowReplay) {
+        refusal ??= repetition;
+        continue;
+      }
       isUnseen = true;
       if (isOwn || isSignedBy(key, position, plaintext, one)) {
         sender = one;
@@ -592,41 +585,35 @@ export class Topic {
     if (refusal !== undefined && !isUnseen) throw replayed(refusal);
     if (sender === undefined) throw new BadSignatureError(senderHint);
 
-    this.#checkTime(delivery, sentAt, maxAge);
+    this.#checkTime(delivery, sentAt, now, wanted.maxAge);
     if (delivery === "alive") {
       this.#replays.acceptAlive(sender.hex, context, mark, payload);
       return null;
     }
-    expectDelivery(delivery, expected);
+    expectDelivery(delivery, wanted.expected);
     expectSingle(batch, takesBatches);
-    if (delivery === "command" && retained) throw new RetainedCommandError();
-    const isReplay = this.#checkRepetition(sender, context, mark, allowReplay);
+    if (delivery === "command" && wanted.retained) throw new RetainedCommandError();
+    const isReplay = repetition !== undefined || this.#isOutdated(sender, context, mark, wanted.allowReplay);
     // Only now may anything change: the message is authentic, in time, and new.
     const missed = isReplay ? undefined : this.#replays.accept(sender.hex, context, mark);
-    const facts = { sender, sentAt, delivery, sequence, missed, replayed: isReplay };
-    if (batch === undefined) return [new Received(payload, facts)];
-    return batch.map(
-      (one, i) =>
-        new Received(one.slice(), {
-          ...facts,
-          sequence: sequence + i,
-          missed: isReplay ? undefined : i === 0 ? missed : 0,
-        }),
-    );
+    if (batch === undefined) {
+      return [new Received(payload, { sender, sentAt, delivery, sequence, missed, replayed: isReplay })];
+    }
+    return batch.map((one, i) => {
+      const missedBefore = i === 0 || isReplay ? missed : 0;
+      const facts = { sender, sentAt, delivery, sequence: sequence + i, missed: missedBefore, replayed: isReplay };
+      return new Received(one.slice(), facts);
+    });
   }
 
-  /** The rule of a delivery, as far as it looks back. Says whether the message may have been given before. */
-  #checkRepetition(sender: Participant, context: string, mark: Mark, allowReplay: boolean): boolean {
+  /** The rule of a delivery, as far as it looks back and is no repetition. True where only `allowReplay` lets it through. */
+  #isOutdated(sender: Participant, context: string, mark: Mark, allowReplay: boolean): boolean {
     if (mark.delivery === "state") {
       const age = this.#replays.stateAge(sender.hex, context, mark);
       if (age === undefined) return false;
       if (!allowReplay) throw new StaleMessageError(age, `a newer state of this sender was accepted, by ${age} ms`);
       return true;
     }
-    // Asked before the signature already; but the clock, which is the caller's code, may have decoded the same since.
-    const seen = this.#replays.seen(sender.hex, context, mark);
-    if (seen !== undefined && !allowReplay) throw replayed(seen);
-    if (seen !== undefined) return true;
     if (mark.delivery === "will") {
       const refusal = this.#replays.willRefusal(sender.hex, context, mark);
       if (refusal === undefined) return false;
@@ -637,14 +624,13 @@ export class Topic {
   }
 
   /** What a verified message's time must be, by the two clocks. */
-  #checkTime(delivery: AnyDelivery, sentAt: number, maxAge: number | undefined): void {
-    const ahead = delivery === "event" || delivery === "will" ? undefined : this.#clock.tooFarAhead(sentAt);
+  #checkTime(delivery: AnyDelivery, sentAt: number, now: number | undefined, maxAge: number | undefined): void {
+    const ahead = delivery === "event" || delivery === "will" ? undefined : this.#clock.tooFarAhead(sentAt, now);
     if (ahead !== undefined) {
       throw new ClockError("sender", ahead, `the ${delivery} is ${ahead} ms ahead of our clock: compare both clocks`);
     }
     const most = maxAge ?? (delivery === "command" ? DEFAULT_COMMAND_MAX_AGE : undefined);
     if (most === undefined || delivery === "alive") return;
-    const now = this.#clock.read();
     if (now === undefined) {
       throw new ClockError(
         "ours",
@@ -662,27 +648,6 @@ export class Topic {
       throw new StaleMessageError(now - sentAt, `the ${delivery} is ${now - sentAt} ms old, more than ${most}`);
     }
   }
-}
-
-/** Every option of a strict `decode`, read and checked once. */
-function readSwitches(options: DecodeOptions) {
-  const { ignoreUntrusted, allowReplay, hearOwn, retained, maxAge } = options;
-  return {
-    ignoreUntrusted: expectSwitch("ignoreUntrusted", ignoreUntrusted),
-    allowReplay: expectSwitch("allowReplay", allowReplay),
-    hearOwn: expectSwitch("hearOwn", hearOwn),
-    retained: expectSwitch("retained", retained),
-    maxAge: maxAge === undefined ? undefined : expectMilliseconds("maxAge", maxAge),
-  };
-}
-
-function expectedDeliveries(given: Delivery | readonly Delivery[] | undefined): readonly Delivery[] {
-  if (given === undefined) return ALL_DELIVERIES;
-  const expected = [given].flat();
-  if (expected.every((one) => ALL_DELIVERIES.includes(one))) return expected;
-  throw new RangeError(
-    `"delivery" expected ${ALL_DELIVERIES.join(", ")} or a list of them, got ${JSON.stringify(given)}`,
-  );
 }
 
 function expectSingle(batch: readonly Uint8Array[] | undefined, takesBatches: boolean): void {

@@ -37,6 +37,8 @@ const samples: { [C in AnyStringphoneError["code"]]: Extract<AnyStringphoneError
   }),
   FOREIGN_REPLY: new api.ForeignReplyError(),
   RATE_LIMIT: new api.RateLimitError(1, "x"),
+  BATCH: new api.BatchError(2),
+  BACKEND_UNAVAILABLE: new api.BackendError("native", "x"),
   PAYLOAD_FORMAT: new api.PayloadFormatError("x"),
   DISPOSED: new api.DisposedError(),
 };

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { toTableKey } from "../src/bytes.js";
 import { loadCrypto } from "../src/crypto.js";
 import { Topic } from "../src/index.js";
 import { type Mark, ReplayMemory } from "../src/replay.js";
@@ -14,8 +15,8 @@ function sessionOf(number: number): Uint8Array {
   return session;
 }
 
-function event(session: number, sequence: number, sentAt: number): Mark {
-  return { session: sessionOf(session), sequence, sentAt, delivery: "event" };
+function event(session: number, sequence: number, sentAt: number, count = 1): Mark {
+  return { session: toTableKey(sessionOf(session)), sequence, sentAt, delivery: "event", count };
 }
 
 /** Bytes of the heap after a collection; vitest's workers run with `--expose-gc`. */
@@ -108,13 +109,13 @@ describe("what is forgotten stays refused", () => {
     const first = event(0, 0, 100);
     memory.accept("a", "first", first);
     memory.acceptAlive("a", "first", { ...first, delivery: "alive", sentAt: 150 }, sessionOf(9));
-    memory.accept("a", "first", { session: sessionOf(9), sequence: 0, sentAt: 149, delivery: "will" });
+    memory.accept("a", "first", { ...event(9, 0, 149), delivery: "will" });
     for (let i = 0; i < 256; i++) memory.accept("a", `other ${i}`, event(i + 10, 0, 200 + i));
     expect(memory.seen("a", "first", first)).toBe("too-old");
     expect(memory.seen("a", "first", event(1, 0, 101))).toBeUndefined();
     // The old alive does not make the old will current again.
     memory.acceptAlive("a", "first", { ...first, delivery: "alive", sentAt: 150 }, sessionOf(9));
-    const will: Mark = { session: sessionOf(9), sequence: 0, sentAt: 149, delivery: "will" };
+    const will: Mark = { ...event(9, 0, 149), delivery: "will" };
     expect(memory.willRefusal("a", "first", will)).toBe("unannounced");
     memory.acceptAlive("a", "first", { ...first, delivery: "alive", sentAt: 151 }, sessionOf(9));
     expect(memory.willRefusal("a", "first", will)).toBeUndefined();
@@ -135,7 +136,7 @@ describe("what is forgotten stays refused", () => {
   it("states raise no watermark: a retained one never locks events out", () => {
     const memory = new ReplayMemory();
     for (let i = 0; i < 20; i++) {
-      memory.accept("a", NAME, { session: sessionOf(i), sequence: 0, sentAt: 10 ** 9 + i, delivery: "state" });
+      memory.accept("a", NAME, { ...event(i, 0, 10 ** 9 + i), delivery: "state" });
     }
     expect(memory.seen("a", NAME, event(99, 0, 5))).toBeUndefined();
   });
@@ -173,5 +174,47 @@ describe("the window agrees with a plain set", () => {
         highest = Math.max(highest, sequence);
       }
     }
+  });
+
+  it("a state that comes once more, long after, takes no other message's place in the window", () => {
+    const memory = new ReplayMemory();
+    const state: Mark = { ...event(0, 0, 100), delivery: "state" };
+    memory.accept("a", NAME, state);
+    for (let i = 1; i <= 1500; i++) if (i !== 1024) memory.accept("a", NAME, event(0, i, 100 + i));
+    expect(memory.accept("a", NAME, state)).toBe(0);
+    expect(memory.seen("a", NAME, event(0, 1024, 1124))).toBeUndefined();
+  });
+});
+
+describe("a batch", () => {
+  it("takes a sequence for each payload, and counts what was skipped before it", () => {
+    const memory = new ReplayMemory();
+    expect(memory.accept("a", NAME, event(0, 0, 1, 10))).toBeUndefined();
+    expect(memory.accept("a", NAME, event(0, 12, 2, 1024))).toBe(2);
+    for (const sequence of [12, 500, 1035]) expect(memory.seen("a", NAME, event(0, sequence, 3))).toBe("seen");
+    expect(memory.seen("a", NAME, event(0, 11, 3))).toBe("too-old");
+    expect(memory.accept("a", NAME, event(0, 1036, 3))).toBe(0);
+  });
+
+  it("is refused where any of its sequences was taken, or is too old", () => {
+    const memory = new ReplayMemory();
+    memory.accept("a", NAME, event(0, 100, 1, 10));
+    for (const [sequence, count] of [
+      [91, 10],
+      [109, 1],
+      [109, 10],
+      [50, 100],
+    ] as const) {
+      expect(memory.seen("a", NAME, event(0, sequence, 2, count)), `${sequence}`).toBe("seen");
+    }
+    for (const [sequence, count] of [
+      [90, 10],
+      [110, 10],
+      [0, 100],
+    ] as const) {
+      expect(memory.seen("a", NAME, event(0, sequence, 2, count)), `${sequence}`).toBeUndefined();
+    }
+    memory.accept("a", NAME, event(0, 2000, 3));
+    expect(memory.seen("a", NAME, event(0, 970, 4, 20))).toBe("too-old");
   });
 });

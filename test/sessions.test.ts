@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
+import { toTableKey } from "../src/bytes.js";
 import { loadCrypto } from "../src/crypto.js";
 import { Identity } from "../src/identity.js";
 import { SendingSessions } from "../src/sessions.js";
@@ -33,11 +34,11 @@ describe("positions", () => {
   it("are known as our own, also after their sessions were forgotten", () => {
     const sessions = make();
     const first = sessions.single("a", 10).session;
-    expect(sessions.isOwn(first, 10)).toBe(true);
-    expect(sessions.isOwn(bytes(1, 12), 10)).toBe(false);
+    expect(sessions.isOwn(toTableKey(first), 10)).toBe(true);
+    expect(sessions.isOwn(toTableKey(bytes(1, 12)), 10)).toBe(false);
     for (let i = 0; i < 8192; i++) sessions.single("a", 11);
-    expect(sessions.isOwn(first, 10)).toBe(true);
-    expect(sessions.isOwn(bytes(1, 12), 11)).toBe(false);
+    expect(sessions.isOwn(toTableKey(first), 10)).toBe(true);
+    expect(sessions.isOwn(toTableKey(bytes(1, 12)), 11)).toBe(false);
   });
 
   it("are never sent under a session that was forgotten as our own", () => {
@@ -46,8 +47,8 @@ describe("positions", () => {
     for (let i = 0; i < 8192; i++) sessions.single("b", i + 2);
     const next = sessions.next("a", 9000);
     expect(hex(next.session)).not.toBe(hex(used));
-    expect(sessions.isOwn(next.session, 9000)).toBe(true);
-    expect(sessions.isOwn(used, 1)).toBe(true);
+    expect(sessions.isOwn(toTableKey(next.session), 9000)).toBe(true);
+    expect(sessions.isOwn(toTableKey(used), 1)).toBe(true);
   });
 
   it("of one program differ also where the generator always gives the same", () => {

@@ -14,13 +14,7 @@ export interface Backend {
   /** XChaCha20-Poly1305 in place: a plaintext and room for the tag, 16 bytes, become the ciphertext. */
   encrypt(bytes: Uint8Array, data: Uint8Array, nonce: Uint8Array, key: Uint8Array): void;
   /** To `plaintext`, 16 bytes shorter than `ciphertext`. Where it is not authentic: `false`, and zeros or nothing in it. */
-  decrypt(
-    plaintext: Uint8Array,
-    ciphertext: Uint8Array,
-    data: Uint8Array,
-    nonce: Uint8Array,
-    key: Uint8Array,
-  ): boolean;
+  decrypt(plaintext: Uint8Array, ciphertext: Uint8Array, data: Uint8Array, nonce: Uint8Array, key: Uint8Array): boolean;
   /** Ed25519, detached. */
   sign(signature: Uint8Array, text: Uint8Array, secretKey: Uint8Array): void;
   verify(signature: Uint8Array, text: Uint8Array, publicKey: Uint8Array): boolean;

@@ -3,7 +3,7 @@ import { encode } from "../../src/cbor.js";
 import { seal } from "../../src/crypto.js";
 import { Identity } from "../../src/identity.js";
 import { TopicKey } from "../../src/keyring.js";
-import { formatMessage, formatPlaintextHead, type Plaintext, parse } from "../../src/message.js";
+import { formatMessage, type Plaintext, parse, plaintextLength, writePlaintext } from "../../src/message.js";
 import { type Content, openMessage, type Position, sealMessage } from "../../src/sealing.js";
 import { bytes, NAME, START } from "./topics.js";
 
@@ -19,7 +19,7 @@ export interface Forgery extends Partial<Omit<Content, "payload">>, Partial<Posi
 export function forgeMessage(forgery: Forgery): Uint8Array {
   const { seed, topicKey, session = bytes(5, 12), sequence = 0, context = NAME } = forgery;
   const { delivery = "event", sentAt = START, payload = "" } = forgery;
-  const content = { delivery, sentAt, payload: new TextEncoder().encode(payload) };
+  const content = { delivery, sentAt, payload: new TextEncoder().encode(payload), isBatch: false };
   return sealMessage(new TopicKey(topicKey), new Identity(seed), { session, sequence, context }, content);
 }
 
@@ -31,8 +31,11 @@ export function sealPlaintext(topicKey: Uint8Array, position: Position, plaintex
   nonce.set(session);
   nonce.writeBigUInt64BE(BigInt(sequence), 16);
   const data = encode(["stringphone/1 message", key.id, session, sequence, context]);
-  const head = formatPlaintextHead(plaintext);
-  const ciphertext = seal(TopicKey.messageKeyOf(key), nonce, data, head, plaintext.payload);
+  const inside = new Uint8Array(plaintextLength(plaintext.payload.length));
+  writePlaintext(inside, { ...plaintext, isBatch: plaintext.batch !== undefined }, plaintext.payload).set(
+    plaintext.signature,
+  );
+  const ciphertext = seal(TopicKey.messageKeyOf(key), nonce, data, inside);
   return formatMessage({ keyId: key.id, session, sequence, ciphertext });
 }
 
@@ -46,5 +49,9 @@ export function openWire(
   if (message.type !== "message") throw new Error("not a message");
   const plaintext = openMessage(new TopicKey(topicKey), message, context);
   if (plaintext === undefined) throw new Error("the message does not open");
-  return { position: { session: message.session, sequence: message.sequence, context }, plaintext };
+  const { session, sequence } = message;
+  return {
+    position: { session: new Uint8Array(session), sequence, context },
+    plaintext: { ...plaintext, signature: new Uint8Array(plaintext.signature) },
+  };
 }
