@@ -5,7 +5,7 @@ import * as crypto from "../src/crypto.js";
 import { thrownBy } from "./support/expect.js";
 import { bytes } from "./support/topics.js";
 
-beforeAll(crypto.loadCrypto);
+beforeAll(() => crypto.loadCrypto());
 
 /** Bytes that do not repeat within a block. */
 const pattern = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * i + i) >>> 3);

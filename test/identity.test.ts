@@ -6,7 +6,7 @@ import { fingerprint, generateSigningKeySeed, generateTopicKey, safetyNumber, To
 import { thrownBy } from "./support/expect.js";
 import { bytes } from "./support/topics.js";
 
-beforeAll(loadCrypto);
+beforeAll(() => loadCrypto());
 
 describe("seeds and keys", () => {
   it("are 32 bytes, and never the same", () => {

@@ -3,7 +3,7 @@ import { loadCrypto } from "../src/crypto.js";
 import { Keyring, TopicKey } from "../src/keyring.js";
 import { bytes } from "./support/topics.js";
 
-beforeAll(loadCrypto);
+beforeAll(() => loadCrypto());
 
 it("finds a key by its id, and nothing by another", () => {
   const ring = new Keyring();

@@ -6,7 +6,7 @@ import { Pins } from "../src/participants.js";
 import { expectCode, thrownBy } from "./support/expect.js";
 import { bytes, makePair } from "./support/topics.js";
 
-beforeAll(loadCrypto);
+beforeAll(() => loadCrypto());
 
 const keyOf = (seed: number): Uint8Array => new Identity(bytes(seed)).participant.publicKey;
 

@@ -6,7 +6,7 @@ import { type Mark, ReplayMemory } from "../src/replay.js";
 import { forgeMessage } from "./support/forge.js";
 import { bytes, NAME, START } from "./support/topics.js";
 
-beforeAll(loadCrypto);
+beforeAll(() => loadCrypto());
 
 /** A session that a number names. */
 function sessionOf(number: number): Uint8Array {

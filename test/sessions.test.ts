@@ -5,7 +5,7 @@ import { Identity } from "../src/identity.js";
 import { SendingSessions } from "../src/sessions.js";
 import { bytes } from "./support/topics.js";
 
-beforeAll(loadCrypto);
+beforeAll(() => loadCrypto());
 
 const make = (maxSequence?: number) => new SendingSessions(new Identity(bytes(1)), maxSequence);
 const hex = (bytes_: Uint8Array): string => Buffer.from(bytes_).toString("hex");

@@ -56,7 +56,7 @@ function outcomeOf(decode: () => unknown): MessageCase["expect"] {
   }
 }
 
-beforeAll(loadCrypto);
+beforeAll(() => loadCrypto());
 
 describe("the files", () => {
   it("hold what scripts/make-vectors.ts makes", async () => {

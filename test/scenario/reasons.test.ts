@@ -12,7 +12,7 @@ import { expectCode } from "../support/expect.js";
 import { encode, openWire, sealPlaintext } from "../support/forge.js";
 import { bytes, flipBit, makePair, NAME, START, sponsorNewcomer } from "../support/topics.js";
 
-beforeAll(loadCrypto);
+beforeAll(() => loadCrypto());
 afterEach(() => {
   vi.restoreAllMocks();
 });
