@@ -135,12 +135,13 @@ export function cryptoBackend(): BackendName | undefined {
 
 /** @internal Goes on with another backend: for tests and benchmarks, which compare the two in one process. */
 export async function switchBackend(name: BackendName): Promise<void> {
-  await loadCrypto();
+  if (current === undefined) await loadCrypto();
   const reference = wasm as Backend;
   current = name === "wasm" ? reference : await nativeBackend(reference, true);
 }
 
-function backend(): Backend {
+/** @internal The backend in use, below all checks of lengths: for tests that compare or watch it. */
+export function backend(): Backend {
   if (current === undefined) throw new Error("libsodium is not loaded: await Topic.create() first");
   return current;
 }

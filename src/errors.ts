@@ -334,11 +334,15 @@ export class PayloadFormatError extends StringphoneError {
 }
 named(PayloadFormatError, "PayloadFormatError");
 
-/** The topic was disposed: its secrets are gone. Create a new one. */
+/** The topic was disposed, and its secrets are gone; or the collector was closed. Create a new one. */
 export class DisposedError extends StringphoneError {
   readonly code = "DISPOSED";
-  constructor() {
-    super("this topic was disposed and its secrets were wiped: create a new one");
+  constructor(what: "topic" | "collector" = "topic") {
+    super(
+      what === "topic"
+        ? "this topic was disposed and its secrets were wiped: create a new one"
+        : "this collector was closed after what it had was sent: create a new one",
+    );
   }
 }
 named(DisposedError, "DisposedError");

@@ -1,5 +1,6 @@
 /** The public names of stringphone, one by one. */
 export type { BackendName } from "./backends/backend.js";
+export { Collector, type CollectorOptions } from "./collector.js";
 export { cryptoBackend } from "./crypto.js";
 export {
   type AnyDelivery,

@@ -154,6 +154,14 @@ function readAll(options: Omit<DecodeOptions, "naive"> & { readonly naive?: bool
   };
 }
 
+/** The argument as a delivery that `encode` sends; a will is made otherwise. */
+export function expectSentDelivery(delivery: unknown): Exclude<Delivery, "will"> {
+  if (delivery !== "event" && delivery !== "state" && delivery !== "command") {
+    throw new RangeError(`"delivery" expected "event", "state" or "command", got ${JSON.stringify(delivery)}`);
+  }
+  return delivery;
+}
+
 export function expectMilliseconds(name: string, value: number): number {
   if (typeof value !== "number" || !(value >= 0)) {
     throw new RangeError(

@@ -55,6 +55,7 @@ import {
   ENCODE_OPTIONS,
   type EncodeOptions,
   expectMilliseconds,
+  expectSentDelivery,
   INTRODUCTION_OPTIONS,
   type NaiveDecodeOptions,
   type ReadDecodeOptions,
@@ -88,6 +89,8 @@ const NAIVE_DELIVERIES: readonly Delivery[] = ["event", "state"];
 export class Topic {
   /** What messages are bound to unless a call names another context. */
   readonly name: string;
+  /** Bytes of the largest payload, sent or received; of a batch, of all payloads in it. */
+  readonly maxPayloadBytes: number;
   readonly #identity: Identity;
   readonly #keyring = new Keyring();
   readonly #pins = new Pins();
@@ -98,7 +101,6 @@ export class Topic {
   readonly #sponsor: Sponsor;
   readonly #introductions = new WeakMap<Introduction, VerifiedIntroduction>();
   readonly #opened = new WeakMap<Reply, OpenedReply>();
-  readonly #maxPayloadBytes: number;
   #disposed = false;
 
   private constructor(options: TopicOptions) {
@@ -110,7 +112,7 @@ export class Topic {
         `"maxPayloadBytes" expected an integer from 0 to ${MAX_PAYLOAD_BYTES}, got ${maxPayloadBytes}`,
       );
     }
-    this.#maxPayloadBytes = maxPayloadBytes;
+    this.maxPayloadBytes = maxPayloadBytes;
     if (typeof clock !== "function") throw new TypeError(`"clock" expected a function, got ${describe(clock)}`);
     this.#clock = new Clock(clock, expectMilliseconds("maxClockSkew", options.maxClockSkew ?? DEFAULT_MAX_CLOCK_SKEW));
     const seed = options.seed === undefined ? generateSigningKeySeed() : copyBytes("seed", options.seed, KEY_BYTES);
@@ -229,6 +231,9 @@ export class Topic {
   encodeBatch(payloads: Iterable<string | Uint8Array>, options: EncodeOptions = {}): Uint8Array {
     this.#expectLive();
     expectOptions(options, ENCODE_OPTIONS);
+    if (typeof payloads === "string" || ArrayBuffer.isView(payloads)) {
+      throw new TypeError(`"payloads" expected a list of payloads, got ${describe(payloads)}: call encode() for one`);
+    }
     const parts: Uint8Array[] = [];
     for (const payload of payloads) {
       if (parts.length === MAX_BATCH_PAYLOADS) {
@@ -428,15 +433,13 @@ export class Topic {
   }
 
   #expectFits(length: number): void {
-    if (length > this.#maxPayloadBytes) throw new MessageTooLargeError(length, this.#maxPayloadBytes);
+    if (length > this.maxPayloadBytes) throw new MessageTooLargeError(length, this.maxPayloadBytes);
   }
 
   /** What `encode` and `encodeBatch` have in common: a message that takes `count` sequences. */
   #seal(payload: Uint8Array, count: number, isBatch: boolean, options: EncodeOptions): Uint8Array {
-    const { delivery = "event" } = options;
-    if (delivery !== "event" && delivery !== "state" && delivery !== "command") {
-      throw new RangeError(`"delivery" expected "event", "state" or "command", got ${JSON.stringify(delivery)}`);
-    }
+    const { delivery: given = "event" } = options;
+    const delivery = expectSentDelivery(given);
     const context = this.#context(options.context);
     this.#key();
     if (delivery !== "event") this.#clock.expectUsable(delivery);
@@ -458,7 +461,7 @@ export class Topic {
     const context = this.#context(wanted.context);
     const now = this.#clock.read();
     const bytes = expectBytes("wire", wire);
-    const message = parse(bytes, this.#maxPayloadBytes);
+    const message = parse(bytes, this.maxPayloadBytes);
     if (message.type === "introduction") return this.#raiseIntroduction(bytes, message, context);
     if (message.type === "reply") return this.#raiseReply(bytes, message, context);
     return this.#decodeMessage(message, context, wanted, now, takesBatches);
@@ -504,7 +507,7 @@ export class Topic {
     const known = this.#introductions.get(given as Introduction);
     if (known !== undefined) return known;
     const bytes = expectBytes("introduction", given);
-    const wire = parse(bytes, this.#maxPayloadBytes);
+    const wire = parse(bytes, this.maxPayloadBytes);
     if (wire.type !== "introduction") throw new MalformedMessageError(`expected an introduction, got a ${wire.type}`);
     return this.#sponsor.verify(wire, introductionHash(bytes), this.#context(context));
   }
@@ -513,7 +516,7 @@ export class Topic {
     const known = this.#opened.get(given as Reply);
     if (known !== undefined) return known;
     const bytes = expectBytes("reply", given);
-    const wire = parse(bytes, this.#maxPayloadBytes);
+    const wire = parse(bytes, this.maxPayloadBytes);
     if (wire.type !== "reply") throw new MalformedMessageError(`expected a reply, got a ${wire.type}`);
     return this.#newcomer.open(bytes, wire, this.#context(context), true);
   }

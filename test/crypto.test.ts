@@ -53,6 +53,8 @@ describe("the WebAssembly heap", () => {
     const sealed = crypto.seal(key, nonce, bytes(1), secret);
     crypto.open(key, nonce, bytes(1), sealed);
     crypto.kdf(key, "message", secret);
+    const pair = crypto.signingKeyPair(key);
+    crypto.verify(crypto.sign(bytes(3), pair.secretKey), bytes(3), pair.publicKey);
     // The wrapper leaves what it was given: so the search finds what is there.
     sodium.crypto_generichash(32, nonce, null);
     expect(heap().includes(Buffer.from(nonce.subarray(16)))).toBe(true);
@@ -88,7 +90,7 @@ describe("bounds", () => {
     expect(thrownBy(call)).toBeInstanceOf(RangeError);
   });
 
-  it("of the heap", () => {
+  it.runIf(process.env["STRINGPHONE_BACKEND"] !== "native")("of the heap", () => {
     const huge = { length: 2 ** 31 } as unknown as Uint8Array;
     expect(thrownBy(() => crypto.open(bytes(1), bytes(1, 24), new Uint8Array(0), huge))).toBeInstanceOf(RangeError);
   });

@@ -10,6 +10,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["keyring", "sealing", "sessions", "replay", "participants", "received", "options"],
   ["discovery"],
   ["topic"],
+  ["collector"],
   ["index"],
 ];
 
