@@ -23,8 +23,13 @@ export function forgeMessage(forgery: Forgery): Uint8Array {
   return sealMessage(new TopicKey(topicKey), new Identity(seed), { session, sequence, context }, content);
 }
 
-/** Seals any plaintext at any position, as a holder of the topic key can. Written from PROTOCOL §6, not from the code. */
-export function sealPlaintext(topicKey: Uint8Array, position: Position, plaintext: Plaintext): Uint8Array {
+/** Seals any plaintext at any position, with any number as delivery, as a holder of the topic key can. Written from PROTOCOL §6, not from the code. */
+export function sealPlaintext(
+  topicKey: Uint8Array,
+  position: Position,
+  plaintext: Plaintext,
+  delivery?: number,
+): Uint8Array {
   const key = new TopicKey(topicKey);
   const { session, sequence, context } = position;
   const nonce = Buffer.alloc(24);
@@ -35,6 +40,7 @@ export function sealPlaintext(topicKey: Uint8Array, position: Position, plaintex
   writePlaintext(inside, { ...plaintext, isBatch: plaintext.batch !== undefined }, plaintext.payload).set(
     plaintext.signature,
   );
+  if (delivery !== undefined) inside[8] = delivery;
   const ciphertext = seal(TopicKey.messageKeyOf(key), nonce, data, inside);
   return formatMessage({ keyId: key.id, session, sequence, ciphertext });
 }
