@@ -2,7 +2,6 @@
  * The test vectors: every case with the secrets that make its bytes, and what a receiver must say. Deterministic, so that
  * the test can make them again and compare; `npm run vectors` writes them to test/vectors.
  */
-import { createHash } from "node:crypto";
 import { blake2b } from "@noble/hashes/blake2.js";
 import { type CborItem, encode } from "../src/cbor.js";
 import {
@@ -24,13 +23,24 @@ import { TopicKey } from "../src/keyring.js";
 import { parse } from "../src/message.js";
 import { sealMessage } from "../src/sealing.js";
 import { openWire, sealPlaintext } from "../test/support/forge.js";
+import { type BatchCase, batchCases } from "./batch-cases.js";
 import { mixedOrder, ORDER, SMALL_ORDER_KEYS } from "./edwards.js";
+import {
+  ALICE,
+  BOB,
+  CONTEXT,
+  hex,
+  MALLORY,
+  NOW,
+  named,
+  OTHER_TOPIC_KEY,
+  SESSION,
+  TOPIC_KEY,
+  unhex,
+  utf8,
+} from "./vector-secrets.js";
 
 type Code = AnyStringphoneError["code"];
-
-/** 2026-11-14: the time at which the receiver of every case decodes, unless it says otherwise. */
-const NOW = 1_794_700_000_000;
-const CONTEXT = "home/kitchen";
 
 export interface MakeMessage {
   readonly seed: string;
@@ -111,24 +121,11 @@ export interface Vectors {
     readonly secrets: Record<string, Record<string, string>>;
     readonly cases: readonly MessageCase[];
   };
+  readonly batches: { readonly about: string; readonly cases: readonly BatchCase[] };
   readonly introductions: { readonly about: string; readonly cases: readonly IntroductionCase[] };
   readonly replies: { readonly about: string; readonly cases: readonly ReplyCase[] };
   readonly keys: { readonly about: string; readonly cases: readonly KeyCase[] };
 }
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-const unhex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
-/** A secret that everybody may know: SHA-256 of what it is called. */
-const named = (name: string): Uint8Array =>
-  new Uint8Array(createHash("sha256").update(`stringphone vectors: ${name}`).digest());
-const utf8 = (text: string): string => hex(new TextEncoder().encode(text));
-
-const ALICE = named("alice");
-const BOB = named("bob");
-const MALLORY = named("mallory");
-const TOPIC_KEY = named("topic key");
-const OTHER_TOPIC_KEY = named("other topic key");
-const SESSION = named("session").slice(0, 12);
 
 function makeMessage(changes: Partial<MakeMessage> = {}): { make: MakeMessage; wire: Uint8Array } {
   const make: MakeMessage = {
@@ -776,6 +773,7 @@ export async function makeVectors(): Promise<Vectors> {
       secrets,
       cases: [...acceptedMessages(), ...refusedMessages()],
     },
+    batches: { about: "Batches to Bob, as messages.json has him. See README.md.", cases: batchCases() },
     introductions: { about: "Introductions as a sponsor meets them. See README.md.", cases: introductionCases() },
     replies: { about: "Replies as the newcomer of an introduction meets them. See README.md.", cases: replyCases() },
     keys: { about: "Identity public keys to accept or refuse. See README.md.", cases: keyCases() },

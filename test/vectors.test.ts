@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
+import { type BatchCase, batchOf } from "../scripts/batch-cases.js";
 import type { IntroductionCase, MessageCase, Vectors } from "../scripts/vector-cases.js";
 import { introductionOf, makeVectors, messageOf, replyOf } from "../scripts/vector-cases.js";
 import { kemKeyPair, loadCrypto } from "../src/crypto.js";
@@ -14,6 +15,7 @@ function load(name: keyof Vectors): unknown {
 }
 
 const messages = load("messages") as Vectors["messages"];
+const { cases: batches } = load("batches") as Vectors["batches"];
 const { cases: introductions } = load("introductions") as Vectors["introductions"];
 const { cases: replies } = load("replies") as Vectors["replies"];
 const { cases: keys } = load("keys") as Vectors["keys"];
@@ -27,7 +29,7 @@ const secret = (who: string, what: string): string => {
 };
 
 /** Bob as a case wants him: a fresh one for every case. */
-async function bobOf({ receiver, before = [] }: Pick<MessageCase, "receiver" | "before">): Promise<Topic> {
+async function bobOf({ receiver, before = [] }: Pick<MessageCase | BatchCase, "receiver" | "before">): Promise<Topic> {
   const bob = await Topic.create({
     seed: unhex(secret("bob", "seed")),
     topicKey: unhex(secret("topic", "topicKey")),
@@ -35,7 +37,7 @@ async function bobOf({ receiver, before = [] }: Pick<MessageCase, "receiver" | "
     participants: [unhex(secret("alice", "publicKey"))],
     clock: () => receiver.now,
   });
-  for (const wire of before) bob.decode(unhex(wire));
+  for (const wire of before) bob.decodeBatch(unhex(wire));
   return bob;
 }
 
@@ -61,12 +63,12 @@ beforeAll(() => loadCrypto());
 describe("the files", () => {
   it("hold what scripts/make-vectors.ts makes", async () => {
     const made = JSON.parse(JSON.stringify(await makeVectors()));
-    for (const name of ["messages", "introductions", "replies", "keys"] as const)
+    for (const name of ["messages", "batches", "introductions", "replies", "keys"] as const)
       expect(load(name), name).toEqual(made[name]);
   });
 
   it("hold at least 80 cases, each with a name of its own", () => {
-    const names = [messages.cases, introductions, replies, keys].flatMap((cases, i) =>
+    const names = [messages.cases, batches, introductions, replies, keys].flatMap((cases, i) =>
       cases.map(({ name }) => `${i} ${name}`),
     );
     expect(names.length).toBeGreaterThanOrEqual(80);
@@ -98,6 +100,61 @@ describe("messages", () => {
         expect(thrownBy(() => bob.decode(flipBit(wire, bit), options))).toBeInstanceOf(StringphoneError);
       }
       expect(outcomeOf(() => bob.decode(wire, options))).toEqual(one.expect);
+    },
+  );
+});
+
+describe("batches", () => {
+  /** What a case expects, from what decoding did. */
+  function batchOutcomeOf(bob: Topic, wire: Uint8Array, given: BatchCase["receiver"]["options"]): BatchCase["expect"] {
+    const { single, ...options } = given;
+    try {
+      const received: unknown = single ? bob.decode(wire, options) : bob.decodeBatch(wire, options);
+      const list = [received].flat() as (Received | UnverifiedMessage)[];
+      if (list[0] === undefined) return { accept: "null" };
+      const payloads = list.map(({ payload }) => hex(payload));
+      const all = list.filter((one) => one instanceof Received);
+      const [first] = all;
+      if (first === undefined) return { accept: "unverified", payloads };
+      for (const one of all) expect(one).toMatchObject({ sentAt: first.sentAt, delivery: first.delivery });
+      return {
+        accept: "batch",
+        sender: hex(first.sender.publicKey),
+        payloads,
+        sequences: all.map(({ sequence }) => sequence),
+        missed: all.map(({ missed }) => missed ?? null),
+        sentAt: first.sentAt,
+        delivery: first.delivery,
+      };
+    } catch (error) {
+      if (error instanceof StringphoneError) return { refuse: error.code as never };
+      throw error;
+    }
+  }
+
+  it.each(batches)("$name", async (one) => {
+    const bob = await bobOf(one);
+    if (one.make !== undefined) expect(hex(batchOf(one.make))).toBe(one.wire);
+    expect(batchOutcomeOf(bob, unhex(one.wire), one.receiver.options)).toEqual(one.expect);
+  });
+
+  const accepted = batches.filter(
+    (one) =>
+      "accept" in one.expect && one.expect.accept === "batch" && one.wire.length < 600 && one.before === undefined,
+  );
+
+  it.each(accepted)(
+    "$name: cut at every byte, and with every bit flipped, it is refused and changes nothing",
+    async (one) => {
+      const bob = await bobOf(one);
+      const wire = unhex(one.wire);
+      for (let length = 0; length < wire.length; length++) {
+        expect(thrownBy(() => bob.decodeBatch(wire.subarray(0, length)))).toBeInstanceOf(StringphoneError);
+      }
+      for (let bit = 0; bit < wire.length * 8; bit++) {
+        expect(thrownBy(() => bob.decodeBatch(flipBit(wire, bit)))).toBeInstanceOf(StringphoneError);
+      }
+      expect(batchOutcomeOf(bob, wire, one.receiver.options)).toEqual(one.expect);
     },
   );
 });
