@@ -64,14 +64,14 @@ export class Front {
 const typedArrays: object = Object.getPrototypeOf(Uint8Array.prototype);
 
 /** Reads what a typed array really is and has, whatever a subclass says of itself. */
-function trueGetter<T>(name: string | symbol): (value: unknown) => T {
-  const { get } = Object.getOwnPropertyDescriptor(typedArrays, name) as { get: () => T };
+function trueGetter(name: string | symbol): (value: unknown) => unknown {
+  const { get } = Object.getOwnPropertyDescriptor(typedArrays, name) as { get: () => unknown };
   return (value) => get.call(value);
 }
-const trueName = trueGetter<string | undefined>(Symbol.toStringTag);
-const trueBuffer = trueGetter<ArrayBuffer & { readonly resizable?: boolean }>("buffer");
-const trueOffset = trueGetter<number>("byteOffset");
-const trueLength = trueGetter<number>("byteLength");
+const trueName = trueGetter(Symbol.toStringTag);
+const trueBuffer = trueGetter("buffer") as (value: unknown) => ArrayBuffer & { readonly resizable?: boolean };
+const trueOffset = trueGetter("byteOffset") as (value: unknown) => number;
+const trueLength = trueGetter("byteLength") as (value: unknown) => number;
 
 /**
  * A plain view on the argument, a Uint8Array of any realm (Node's Buffer is one): nothing that its

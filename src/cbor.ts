@@ -4,13 +4,13 @@
  *
  * cbor-x alone accepts non-minimal, indefinite and duplicate items, makes Set, RegExp and Date
  * objects of hostile bytes and overflows the stack on deep nesting; so a strict walker goes over
- * the bytes before it does. Its build without `eval` is used: that also never loads the native
+ * the bytes before it does. Its decoder without `eval` is used: that also never loads the native
  * accelerator, and runs under a strict content security policy.
  *
  * Encoding is done here: cbor-x writes integers above 32 bits as floats, keeps what it wrote in a
  * pool of its own (it may be a payload), and takes four times as long, three times a message.
  */
-import { Decoder } from "cbor-x/index-no-eval";
+import { Decoder } from "cbor-x/decode-no-eval";
 import { Front } from "./bytes.js";
 import { MalformedMessageError } from "./errors.js";
 
@@ -314,7 +314,7 @@ class Walker {
  */
 export function decode(bytes: Uint8Array, bounds: CborBounds): CborItem {
   new Walker(bytes, bounds).walk();
-  return fromCborX(decoder.decode(bytes));
+  return fromCborX(decoder.decode(bytes) as CborItem);
 }
 
 /** cbor-x gives a bigint for what took 64 bits; the walker saw that each is at most 2^53 − 1. */

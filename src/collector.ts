@@ -16,10 +16,10 @@ import type { Topic } from "./topic.js";
 /** How a collector gathers and sends. */
 export interface CollectorOptions extends EncodeOptions {
   /**
-   * Publishes one wire message, and gives a promise that settles when the transport has it. Called one batch after the other, in
+   * Publishes one wire message; may give a promise that settles when the transport has it. Called one batch after the other, in
    * the order in which payloads came, without waiting for the promise of the one before.
    */
-  readonly publish: (wire: Uint8Array) => Promise<unknown> | unknown;
+  readonly publish: (wire: Uint8Array) => unknown;
   /** Milliseconds that the first payload of a batch waits for others, up to 60,000. Default: 5. 0: what is sent in one turn. */
   readonly linger?: number;
   /** Payloads at which a batch is sent at once, up to 1,024. Default: 64: more gain little. */

@@ -7,7 +7,7 @@
  */
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 import { environmentBackend, loadNative } from "#native-backend";
-import { agree, type Backend, type BackendName } from "./backends/backend.js";
+import type { Backend, BackendName } from "./backends/backend.js";
 import { loadWasm, type Sodium } from "./backends/wasm.js";
 import { type CborItem, encodeView, Writer } from "./cbor.js";
 import { BackendError } from "./errors.js";
@@ -75,7 +75,7 @@ async function load(wanted: BackendName | "auto"): Promise<void> {
   } else if (name !== undefined && name !== current.name) {
     throw new BackendError(
       name,
-      `"${name}" was asked for, but this process runs on "${current.name}" already: name it where the first topic is created`,
+      `"${name}" was asked for, but this program runs on "${current.name}" already: name it where the first topic is created`,
     );
   }
 }
@@ -103,21 +103,16 @@ function agreedBackend(wanted: BackendName | "auto"): BackendName | undefined {
 
 async function nativeBackend(reference: Backend, isForced: boolean): Promise<Backend> {
   try {
-    const native = await loadNative();
-    if (agree(native, reference)) return native;
-    throw new Error("sodium-native gives other answers than libsodium-wrappers");
+    return await loadNative(reference);
   } catch (cause) {
     if (!isForced) return reference;
-    throw new BackendError(
-      "native",
-      'native libsodium was asked for and cannot be had: install "sodium-native" for this machine, or ask for "wasm"',
-      { cause },
-    );
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BackendError("native", `native code was asked for, and cannot be had: ${reason}`, { cause });
   }
 }
 
 /**
- * Which libsodium this process runs on: `native` code (sodium-native, where it is installed) or WebAssembly. Both give the
+ * Which libsodium this program runs on: `native` code (sodium-native, where it is installed) or WebAssembly. Both give the
  * same bytes and the same answers; native code is about twice as fast.
  *
  * @returns `undefined` before the first `Topic.create`

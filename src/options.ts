@@ -137,7 +137,7 @@ export function readDecodeOptions(options: DecodeOptions | NaiveDecodeOptions | 
   if (options === undefined) return DEFAULT_DECODE_OPTIONS;
   expectOptions(options, DECODE_OPTIONS);
   // An option that `naive` makes meaningless is checked all the same.
-  return readAll(options as DecodeOptions);
+  return readAll(options);
 }
 
 function readAll(options: Omit<DecodeOptions, "naive"> & { readonly naive?: boolean }): ReadDecodeOptions {

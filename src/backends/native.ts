@@ -5,6 +5,7 @@
 import { Front } from "../bytes.js";
 import { withoutStack } from "../errors.js";
 import { KEY_BYTES, TAG_BYTES } from "../limits.js";
+import { agree } from "./agreement.js";
 import type { Backend } from "./backend.js";
 
 /** The calls of sodium-native that are used. Arrays that native code is to fill are the first argument. */
@@ -42,12 +43,16 @@ export function environmentBackend(): string | undefined {
   return process?.env?.["STRINGPHONE_BACKEND"];
 }
 
-/** Loads sodium-native; throws what importing it throws where it is not installed or does not fit this machine. */
-export async function loadNative(): Promise<Backend> {
+/** Loads sodium-native; rejects where it is not installed, does not fit this machine, or answers otherwise than `reference`. */
+export async function loadNative(reference: Backend): Promise<Backend> {
   // Not written as a literal, so that a bundler for Node leaves it to be found at run time, or not found.
   const name: string = "sodium-native";
-  const { default: sodium } = (await import(name)) as { default: SodiumNative };
-  return backendOf(sodium);
+  const { default: sodium } = (await import(name).catch((cause: unknown) => {
+    throw new Error(`${name} does not load: install it for this machine, or ask for "wasm"`, { cause });
+  })) as { default: SodiumNative };
+  const backend = backendOf(sodium);
+  if (!agree(backend, reference)) throw new Error(`${name} gives other answers than WebAssembly: report this`);
+  return backend;
 }
 
 function backendOf(sodium: SodiumNative): Backend {

@@ -5,6 +5,6 @@ export function environmentBackend(): string | undefined {
   return undefined;
 }
 
-export function loadNative(): Promise<Backend> {
+export function loadNative(_reference: Backend): Promise<Backend> {
   return Promise.reject(new Error("there is no native code outside Node"));
 }

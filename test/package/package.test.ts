@@ -28,6 +28,7 @@ const PACKED = [
 interface Manifest {
   readonly scripts: Record<string, string>;
   readonly dependencies: Record<string, string>;
+  readonly peerDependencies: Record<string, string>;
   readonly [field: string]: unknown;
 }
 
@@ -106,13 +107,25 @@ describe("the tarball", () => {
     const { scripts, dependencies, ...rest } = await manifest();
     for (const name of ["preinstall", "install", "postinstall"]) expect(scripts).not.toHaveProperty(name);
     expect(Object.keys(dependencies).sort()).toEqual(["@noble/hashes", "cbor-x", "libsodium-wrappers"]);
-    for (const field of ["optionalDependencies", "peerDependencies", "bundleDependencies", "gypfile", "os", "cpu"]) {
+    for (const field of ["optionalDependencies", "bundleDependencies", "gypfile", "os", "cpu"]) {
       expect(rest).not.toHaveProperty(field);
     }
   });
 
+  it("neither needs nor brings native code", async () => {
+    const { peerDependencies, peerDependenciesMeta } = await manifest();
+    expect(Object.keys(peerDependencies)).toEqual(["sodium-native"]);
+    expect(peerDependenciesMeta).toEqual({ "sodium-native": { optional: true } });
+    const modules = await readdir(join(app, "node_modules"), { recursive: true });
+    expect(modules.length).toBeGreaterThan(0);
+    expect(modules.filter((file) => /sodium-native|\.node$/.test(file))).toEqual([]);
+  });
+
   it("uses nothing of Node", async () => {
-    const files = (await installedFiles()).filter((file) => /^dist\/.*\.js$/.test(file));
+    // What looks for native code is for Node alone, and is found only by Node.
+    const files = (await installedFiles()).filter(
+      (file) => /^dist\/.*\.js$/.test(file) && file !== "dist/backends/native.js",
+    );
     expect(files.length).toBeGreaterThan(0);
     for (const file of files) {
       // Comments go first: they may speak of a process.

@@ -25,7 +25,7 @@ describe("§3", () => {
     const newcomer = await Topic.create({ name: NAME, clock: clock.read });
     const texts: Buffer[] = [];
     const used = backend();
-    const { sign: really } = used;
+    const really = used.sign.bind(used);
     vi.spyOn(used, "sign").mockImplementation((signature, text, secretKey) => {
       // A copy: all signatures are made over one array.
       texts.push(Buffer.from(text));

@@ -102,6 +102,7 @@ function reseal(random: Random, wire: Uint8Array): Uint8Array {
       break;
     case 4:
       changed.payload = random.bytes(random.below(40));
+      changed.batch = random.pick([undefined, []]);
       break;
     case 5:
       place.sequence = random.pick([1, 2 ** 32, 2 ** 53 - 1]) + (place.sequence % 2);
@@ -152,6 +153,8 @@ export async function fuzz(
     const messages = (["event", "state", "command"] as const).map((delivery) =>
       say(alice.encode(delivery, { delivery }), delivery),
     );
+    messages.push(say(alice.encodeBatch(["first", "second"]), "first,second"));
+    messages.push(say(alice.encodeBatch(["state"], { delivery: "state" }), "state"));
     messages.push(say(will.alive, null), say(will.will, "gone"), say(will.farewell, null));
     const bases = [...messages, intro, alice.constructReply(intro), ...fixed];
     for (let i = done; i < Math.min(done + ROUND, count); i++) {
@@ -164,7 +167,7 @@ export async function fuzz(
       else if (kind < 8) input = reseal(random, random.pick(messages));
       else input = mutate(random, base, random.pick(bases));
       const receiver = random.below(8) === 0 ? carol : bob;
-      const outcome = outcomeOf(receiver, input, honest, `seed ${seed}, input ${i}`);
+      const outcome = outcomeOf(receiver, input, random.below(2) === 0, honest, `seed ${seed}, input ${i}`);
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     }
     // Carol's introduction would be held by its timer for ten minutes.
@@ -174,16 +177,24 @@ export async function fuzz(
   return { inputs: count, outcomes };
 }
 
-function outcomeOf(receiver: Topic, input: Uint8Array, honest: Map<string, string | null>, where: string): string {
+function outcomeOf(
+  receiver: Topic,
+  input: Uint8Array,
+  takesBatches: boolean,
+  honest: Map<string, string | null>,
+  where: string,
+): string {
   const hex = Buffer.from(input).toString("hex");
   try {
-    const received = receiver.decode(input);
+    const received = takesBatches ? receiver.decodeBatch(input) : [receiver.decode(input)].flatMap((one) => one ?? []);
+    const [first] = received;
     // Carol's own introduction is the one thing that is given nothing for without being a message.
-    const ownIntroduction = received === null && parse(input, 1 << 20).type === "introduction";
+    const ownIntroduction = first === undefined && parse(input, 1 << 20).type === "introduction";
     const expected = honest.get(hex);
-    if (!ownIntroduction && expected !== (received?.text() ?? null)) throw new Error(`${where}: accepted ${hex}`);
-    if (received !== null && received.delivery !== "state") honest.delete(hex);
-    return received === null ? "null" : "accepted";
+    const text = first === undefined ? null : received.map((one) => one.text()).join();
+    if (!ownIntroduction && expected !== text) throw new Error(`${where}: accepted ${hex}`);
+    if (first !== undefined && first.delivery !== "state") honest.delete(hex);
+    return first === undefined ? "null" : "accepted";
   } catch (error) {
     if (error instanceof StringphoneError) return error.code;
     throw new Error(`${where}: decode threw ${String(error)} for ${hex}`, { cause: error });
