@@ -15,7 +15,7 @@ import { benchFloods, benchParticipants, benchSessions } from "./receivers.js";
 
 const PARTS: Record<string, readonly string[]> = {
   speed: [],
-  memory: ["--expose-gc", "--max-semi-space-size=64"],
+  memory: ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64"],
 };
 
 async function runPart(part: string): Promise<void> {

@@ -33,7 +33,7 @@ export async function benchMemory(): Promise<void> {
   const payload = random(200);
   for (let i = 0; i < 10_000; i++) bob.decode(alice.encode(payload));
 
-  const wires = Array.from({ length: SAMPLE }, () => new Uint8Array(0));
+  const wires: Uint8Array[] = Array.from({ length: SAMPLE }, () => new Uint8Array(0));
   const encoded = allocation((i) => {
     wires[i] = alice.encode(payload);
   });

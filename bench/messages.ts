@@ -26,7 +26,7 @@ export async function benchSizes(floor: Floor): Promise<void> {
   const { alice, bob } = await makePair();
   const rows = SIZES.map(([label, bytes, count]) => {
     const payload = random(bytes);
-    const texts = Array.from({ length: count }, () => random(46));
+    const texts = Array.from({ length: count }, () => new Uint8Array(46));
     let signatures: Uint8Array[] = [];
     let ciphertexts: Uint8Array[] = [];
     let wires: Uint8Array[] = [];

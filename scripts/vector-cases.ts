@@ -3,6 +3,7 @@
  * the test can make them again and compare; `npm run vectors` writes them to test/vectors.
  */
 import { blake2b } from "@noble/hashes/blake2.js";
+import { toTableKey } from "../src/bytes.js";
 import { type CborItem, encode } from "../src/cbor.js";
 import {
   hash,
@@ -419,7 +420,7 @@ function refusedMessages(): MessageCase[] {
     damaged(
       "BAD_SIGNATURE",
       "own id, signed by another",
-      sealed({ senderHint: participantId(signingKeyPair(BOB).publicKey).slice(0, 8) }),
+      sealed({ senderHint: toTableKey(participantId(signingKeyPair(BOB).publicKey), 8) }),
     ),
     damaged(
       "MALFORMED_MESSAGE",

@@ -10,10 +10,13 @@ export function toHex(bytes: Uint8Array): string {
   return hex;
 }
 
-/** A few bytes, a multiple of four, as the key of a table: one character a byte, which is much faster than hex. */
-export function toTableKey(bytes: Uint8Array): string {
+/**
+ * A few bytes, or the first ones, as the key of a table: one character a byte, which is much faster than hex. `length` is a
+ * multiple of four.
+ */
+export function toTableKey(bytes: Uint8Array, length = bytes.length): string {
   let key = "";
-  for (let i = 0; i < bytes.length; i += 4) {
+  for (let i = 0; i < length; i += 4) {
     key += String.fromCharCode(
       bytes[i] as number,
       bytes[i + 1] as number,
@@ -22,6 +25,11 @@ export function toTableKey(bytes: Uint8Array): string {
     );
   }
   return key;
+}
+
+/** The bytes that such a key was made of. */
+export function fromTableKey(key: string): Uint8Array {
+  return Uint8Array.from(key, (character) => character.charCodeAt(0));
 }
 
 /** Whether two public values are the same. Not for secrets: it stops at the first difference. */

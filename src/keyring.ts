@@ -64,6 +64,7 @@ export class TopicKey {
 /** The keys that can be read. A topic without generations has one at most, for sending and reading. */
 export class Keyring {
   #current: TopicKey | undefined;
+  #all: readonly TopicKey[] = [];
 
   /** The key to send under. */
   get current(): TopicKey | undefined {
@@ -75,10 +76,11 @@ export class Keyring {
     const next = key === undefined ? undefined : new TopicKey(key);
     this.#current?.wipe();
     this.#current = next;
+    this.#all = next === undefined ? [] : [next];
   }
 
   /** Every key that a key id may mean. */
   candidates(keyId: Uint8Array): readonly TopicKey[] {
-    return this.#current !== undefined && equalBytes(this.#current.id, keyId) ? [this.#current] : [];
+    return this.#current !== undefined && equalBytes(this.#current.id, keyId) ? this.#all : [];
   }
 }

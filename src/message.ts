@@ -2,6 +2,7 @@
  * The wire: parses and formats the three kinds of bytes that travel (PROTOCOL §5). Pure: no keys, no
  * state, and nothing here is authenticated.
  */
+import { toTableKey } from "./bytes.js";
 import {
   type CborItem,
   decode,
@@ -88,7 +89,8 @@ export interface WireReply {
 
 /** What is inside the encryption of a message, before its signature was checked. */
 export interface Plaintext {
-  readonly senderHint: Uint8Array;
+  /** The first bytes of the sender's id, as the key of a table. */
+  readonly senderHint: string;
   readonly delivery: AnyDelivery;
   readonly sentAt: number;
   readonly signature: Uint8Array;
@@ -302,7 +304,7 @@ export function parsePlaintext(bytes: Uint8Array, sequence: number, signature: U
   }
   for (let i = 0; i < SIGNATURE_BYTES; i++) signature[i] = bytes[SIGNATURE_START + i] as number;
   return {
-    senderHint: bytes.slice(0, SENDER_HINT_BYTES),
+    senderHint: toTableKey(bytes, SENDER_HINT_BYTES),
     delivery,
     sentAt: readBigEndian(bytes, SENDER_HINT_BYTES + 1, SIGNATURE_START),
     signature,

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Topic: the only place that orders the checks (PROTOCOL §10). */
-import { copyBytes, describe, expectBytes, expectOptions, toHex, toTableKey, toUtf8 } from "./bytes.js";
+import { copyBytes, describe, expectBytes, expectOptions, fromTableKey, toHex, toTableKey, toUtf8 } from "./bytes.js";
 import { Clock, isTime } from "./clock.js";
 import { expectContext } from "./context.js";
 import { loadCrypto } from "./crypto.js";
@@ -547,23 +547,22 @@ export class Topic {
         NAIVE_DELIVERIES.filter((one) => wanted.expected.includes(one)),
       );
       expectSingle(batch, takesBatches);
-      return (batch ?? [payload]).map((one) => new UnverifiedMessage(one.slice(), senderHint));
+      return (batch ?? [payload]).map((one) => new UnverifiedMessage(one.slice(), fromTableKey(senderHint)));
     }
 
     const { session, sequence } = wire;
     const position = { session, sequence, context };
     const mark = { session: toTableKey(session), sequence, sentAt, delivery, count: batch?.length ?? 1 };
-    const hint = toTableKey(senderHint);
     const self = this.#identity.participant;
-    const isOwn = hint === self.hint && isSignedBy(key, position, plaintext, self);
+    const isOwn = senderHint === self.hint && isSignedBy(key, position, plaintext, self);
     if (isOwn && (!wanted.hearOwn || this.#sessions.isOwn(mark.session, sentAt))) return null;
-    const trusted = isOwn ? [self] : this.#pins.withHint(hint);
+    const trusted = isOwn ? [self] : this.#pins.withHint(senderHint);
     if (trusted.length === 0) {
       // Our own hint, but not our signature: a forgery, not a stranger.
-      if (hint === self.hint) throw new BadSignatureError(senderHint);
+      if (senderHint === self.hint) throw new BadSignatureError(fromTableKey(senderHint));
       if (wanted.ignoreUntrusted) return null;
       throw new UntrustedKeyError(
-        senderHint,
+        fromTableKey(senderHint),
         "the sender is not trusted: compare its fingerprint, then addParticipant()",
       );
     }
@@ -586,7 +585,7 @@ export class Topic {
       }
     }
     if (refusal !== undefined && !isUnseen) throw replayed(refusal);
-    if (sender === undefined) throw new BadSignatureError(senderHint);
+    if (sender === undefined) throw new BadSignatureError(fromTableKey(senderHint));
 
     this.#checkTime(delivery, sentAt, now, wanted.maxAge);
     if (delivery === "alive") {

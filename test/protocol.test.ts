@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { blake2b } from "@noble/hashes/blake2.js";
 import { describe, expect, it } from "vitest";
 import { makeVectors } from "../scripts/vector-cases.js";
+import { fromTableKey } from "../src/bytes.js";
 import { encode } from "../src/cbor.js";
 import { fingerprint } from "../src/index.js";
 import { openWire } from "./support/forge.js";
@@ -49,7 +50,7 @@ describe("the worked example", async () => {
     ["input of the signature", hex(input)],
     ["its hash", hex(blake2b(input, { dkLen: 32 }))],
     ["signature", hex(plaintext.signature)],
-    ["plaintext", `${hex(plaintext.senderHint)}00${time}${hex(plaintext.signature)}${make["payload"]}`],
+    ["plaintext", `${hex(fromTableKey(plaintext.senderHint))}00${time}${hex(plaintext.signature)}${make["payload"]}`],
     [
       "associated data",
       hex(encode(["stringphone/1 message", unhex(topic["keyId"] as string), session, 0, "home/kitchen"])),

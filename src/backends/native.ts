@@ -59,6 +59,15 @@ function backendOf(sodium: SodiumNative): Backend {
   const joined = new Uint8Array(JOINED_BYTES);
   const joinedFront = new Front(joined);
   let isJunkLikely = false;
+
+  const attempt: Backend["decrypt"] = (plaintext, ciphertext, data, nonce, key) => {
+    try {
+      sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(plaintext, null, ciphertext, data, nonce, key);
+      return true;
+    } catch {
+      return false;
+    }
+  };
   return {
     name: "native",
 
@@ -81,16 +90,10 @@ function backendOf(sodium: SodiumNative): Backend {
     },
 
     decrypt(plaintext, ciphertext, data, nonce, key) {
-      const attempt = () => {
-        try {
-          sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(plaintext, null, ciphertext, data, nonce, key);
-          return true;
-        } catch {
-          return false;
-        }
-      };
       // Junk comes in floods: after the first, its errors capture no stack, which takes longer than to refuse it.
-      const isAuthentic = isJunkLikely ? withoutStack(attempt) : attempt();
+      const isAuthentic = isJunkLikely
+        ? withoutStack(() => attempt(plaintext, ciphertext, data, nonce, key))
+        : attempt(plaintext, ciphertext, data, nonce, key);
       isJunkLikely = !isAuthentic;
       return isAuthentic;
     },

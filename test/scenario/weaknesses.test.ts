@@ -4,6 +4,7 @@
  * and stores of 16, and the persistence and roles of 20, come with issues of their own.
  */
 import { describe, expect, it } from "vitest";
+import { toTableKey } from "../../src/bytes.js";
 import { decode } from "../../src/cbor.js";
 import { generateTopicKey, type Received, StringphoneError, Topic, type UnverifiedMessage } from "../../src/index.js";
 import { parse } from "../../src/message.js";
@@ -214,7 +215,7 @@ describe("weaknesses of 0.1", () => {
     const { alice, bob } = await makePair();
     const topicKey = bob.topicKey as Uint8Array;
     const { position, plaintext } = openWire(topicKey, alice.encode("x"));
-    const forged = sealPlaintext(topicKey, position, { ...plaintext, senderHint: bob.id.slice(0, 8) });
+    const forged = sealPlaintext(topicKey, position, { ...plaintext, senderHint: toTableKey(bob.id, 8) });
     for (const options of [{}, { ignoreUntrusted: true }, { hearOwn: true }]) {
       expectCode("BAD_SIGNATURE", () => bob.decode(forged, options));
     }

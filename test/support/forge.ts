@@ -1,4 +1,5 @@
 /** What an attacker can make: the library's own parts, put together as no honest program would. */
+import { fromTableKey } from "../../src/bytes.js";
 import { encode } from "../../src/cbor.js";
 import { seal } from "../../src/crypto.js";
 import { Identity } from "../../src/identity.js";
@@ -37,9 +38,11 @@ export function sealPlaintext(
   nonce.writeBigUInt64BE(BigInt(sequence), 16);
   const data = encode(["stringphone/1 message", key.id, session, sequence, context]);
   const inside = new Uint8Array(plaintextLength(plaintext.payload.length));
-  writePlaintext(inside, { ...plaintext, isBatch: plaintext.batch !== undefined }, plaintext.payload).set(
-    plaintext.signature,
-  );
+  writePlaintext(
+    inside,
+    { ...plaintext, senderHint: fromTableKey(plaintext.senderHint), isBatch: plaintext.batch !== undefined },
+    plaintext.payload,
+  ).set(plaintext.signature);
   if (delivery !== undefined) inside[8] = delivery;
   const ciphertext = seal(TopicKey.messageKeyOf(key), nonce, data, inside);
   return formatMessage({ keyId: key.id, session, sequence, ciphertext });

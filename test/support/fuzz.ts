@@ -1,5 +1,6 @@
 /** Random and mutated inputs for `decode`, as the broker, an outsider and a participant can make them. Repeatable by its seed. */
 import { readFileSync } from "node:fs";
+import { toTableKey } from "../../src/bytes.js";
 import { StringphoneError, Topic } from "../../src/index.js";
 import { type Plaintext, parse } from "../../src/message.js";
 import { openWire, sealPlaintext } from "./forge.js";
@@ -88,7 +89,7 @@ function reseal(random: Random, wire: Uint8Array): Uint8Array {
   const place = { ...position };
   switch (random.below(7)) {
     case 0:
-      changed.senderHint = random.bytes(8);
+      changed.senderHint = toTableKey(random.bytes(8));
       break;
     case 1:
       changed.delivery = random.pick(["event", "state", "command", "will", "alive", "x" as "event"]);
