@@ -25,7 +25,7 @@ const LAYERS: readonly (readonly string[])[] = [
 
 const folder = new URL("../src/", import.meta.url);
 const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
-  .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
+  .filter((name) => name.endsWith(".ts"))
   .map((name) => name.replace(/\.ts$/, "").replaceAll("\\", "/"));
 const layerOf = (file: string): number => LAYERS.findIndex((layer) => layer.includes(file));
 const textOf = (file: string): string => readFileSync(new URL(`${file}.ts`, folder), "utf8");
