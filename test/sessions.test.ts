@@ -31,6 +31,18 @@ describe("positions", () => {
     expect(again.sequence).toBe(0);
   });
 
+  it("are drawn anew for a batch that would count beyond the last sequence", () => {
+    const sessions = new SendingSessions(new Identity(bytes(1)), 10);
+    const first = sessions.next("a", 1, 8);
+    const fits = sessions.next("a", 2, 3);
+    expect([first.sequence, fits.sequence, hex(fits.session)]).toEqual([0, 8, hex(first.session)]);
+    const other = new SendingSessions(new Identity(bytes(1)), 10);
+    const before = other.next("a", 1, 8);
+    const over = other.next("a", 2, 4);
+    expect(over.sequence).toBe(0);
+    expect(hex(over.session)).not.toBe(hex(before.session));
+  });
+
   it("are known as our own, also after their sessions were forgotten", () => {
     const sessions = make();
     const first = sessions.single("a", 10).session;
