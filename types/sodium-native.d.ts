@@ -1,7 +1,8 @@
-/** sodium-native brings no types; these are of the calls that tests and benchmarks make themselves. */
+/** sodium-native brings no types: these are of the calls that are made here. What native code is to fill comes first. */
 declare module "sodium-native" {
   const sodium: {
     crypto_generichash(out: Uint8Array, input: Uint8Array, key?: Uint8Array | null): void;
+    crypto_generichash_batch(out: Uint8Array, parts: readonly Uint8Array[], key?: Uint8Array | null): void;
     crypto_aead_xchacha20poly1305_ietf_encrypt(
       out: Uint8Array,
       plaintext: Uint8Array,
@@ -20,6 +21,8 @@ declare module "sodium-native" {
     ): number;
     crypto_sign_detached(signature: Uint8Array, text: Uint8Array, secretKey: Uint8Array): void;
     crypto_sign_verify_detached(signature: Uint8Array, text: Uint8Array, publicKey: Uint8Array): boolean;
+    crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void;
+    crypto_sign_ed25519_pk_to_curve25519(out: Uint8Array, publicKey: Uint8Array): void;
   };
   export default sodium;
 }

@@ -2,37 +2,14 @@
  * libsodium as native code: sodium-native, where the user has installed it. Only Node resolves
  * `#native-backend` to this file; a bundle for browsers gets no-native.ts in its place.
  */
+import type sodiumNative from "sodium-native";
 import { Front } from "../bytes.js";
 import { withoutStack } from "../errors.js";
 import { KEY_BYTES, TAG_BYTES } from "../limits.js";
 import { agree } from "./agreement.js";
 import type { Backend } from "./backend.js";
 
-/** The calls of sodium-native that are used. Arrays that native code is to fill are the first argument. */
-interface SodiumNative {
-  crypto_generichash(out: Uint8Array, input: Uint8Array, key: Uint8Array | null): void;
-  crypto_generichash_batch(out: Uint8Array, parts: readonly Uint8Array[], key: Uint8Array | null): void;
-  crypto_aead_xchacha20poly1305_ietf_encrypt(
-    out: Uint8Array,
-    plaintext: Uint8Array,
-    data: Uint8Array,
-    secretNonce: null,
-    nonce: Uint8Array,
-    key: Uint8Array,
-  ): number;
-  crypto_aead_xchacha20poly1305_ietf_decrypt(
-    out: Uint8Array,
-    secretNonce: null,
-    ciphertext: Uint8Array,
-    data: Uint8Array,
-    nonce: Uint8Array,
-    key: Uint8Array,
-  ): number;
-  crypto_sign_detached(signature: Uint8Array, text: Uint8Array, secretKey: Uint8Array): void;
-  crypto_sign_verify_detached(signature: Uint8Array, text: Uint8Array, publicKey: Uint8Array): boolean;
-  crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void;
-  crypto_sign_ed25519_pk_to_curve25519(out: Uint8Array, publicKey: Uint8Array): void;
-}
+type SodiumNative = typeof sodiumNative;
 
 /** Up to here it is faster to put the two parts of an input together than to hand over two. */
 const JOINED_BYTES = 4096;
