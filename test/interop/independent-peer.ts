@@ -169,7 +169,9 @@ export function parse(wire: Bytes, maxPayload = MAX_PAYLOAD): Message | Introduc
   if (items[1] === 0 && items.length === 6) {
     const [keyId, session] = [bytesOf(items[2], 4), bytesOf(items[3], 12)];
     const sequence = numberOf(items[4], Number.MAX_SAFE_INTEGER);
-    return { type: 0, keyId, session, sequence, ciphertext: bytesOf(items[5], 95, Number.POSITIVE_INFINITY) };
+    const ciphertext = bytesOf(items[5], 95, Number.POSITIVE_INFINITY);
+    if (ciphertext.length > maxPayload + 95) refuse("MESSAGE_TOO_LARGE", `${ciphertext.length - 95} bytes`);
+    return { type: 0, keyId, session, sequence, ciphertext };
   }
   if (items[1] === 1 && items.length === 9) {
     const [senderKey, kemKey] = [bytesOf(items[2], 32), bytesOf(items[3], 1216)];
@@ -316,20 +318,12 @@ const compare = (a: readonly (number | string)[], b: readonly (number | string)[
   return i < 0 ? 0 : (a[i] as number) < (b[i] as number) ? -1 : 1;
 };
 
-/**
- * §7.3 can be read in two ways where a session or context is forgotten to make room for another. `page`: room is made
- * first, so that the other takes the watermark as it was raised just now. `library`: it takes the watermark of before.
- */
-export type Reading = "page" | "library";
-
 class ContextMemory {
   readonly sessions = new Map<string, { highest: number; marks: Set<number>; greatest: number; floor: number }>();
   watermark: number;
   state: [number, string, number] | undefined;
   alive: { order: [number, string]; will: string; given: boolean } | undefined;
-  readonly #reading: Reading;
-  constructor(reading: Reading, watermark: number) {
-    this.#reading = reading;
+  constructor(watermark: number) {
     this.watermark = watermark;
   }
   givenBefore({ content, session, sequence }: Known): boolean {
@@ -344,18 +338,16 @@ class ContextMemory {
     let known = this.sessions.get(session);
     const missed = known === undefined ? undefined : Math.max(0, sequence - known.highest - 1);
     if (known === undefined) {
-      const before = this.watermark;
+      known = { highest: -1, marks: new Set<number>(), greatest: -1, floor: this.watermark };
       if (this.sessions.size === 16) {
         const [key, forgotten] = oldest(this.sessions);
         this.watermark = Math.max(this.watermark, forgotten.greatest);
         this.sessions.delete(key);
       }
-      const floor = this.#reading === "page" ? this.watermark : before;
-      known = { highest: -1, marks: new Set<number>(), greatest: -1, floor };
     }
     putLast(this.sessions, session, known);
     known.highest = Math.max(known.highest, sequence);
-    known.marks.add(sequence);
+    if (sequence > known.highest - 1024) known.marks.add(sequence);
     for (const mark of known.marks) if (mark <= known.highest - 1024) known.marks.delete(mark);
     if (content.delivery !== "state") known.greatest = Math.max(known.greatest, content.sentAt);
     return missed;
@@ -364,18 +356,14 @@ class ContextMemory {
 
 class SenderMemory {
   readonly #contexts = new Map<string, ContextMemory>();
-  readonly #reading: Reading;
   #watermark = -1;
   /** In a context that has no alive, one that is not later than this does not count. */
   aliveFloor = -1;
-  constructor(reading: Reading) {
-    this.#reading = reading;
-  }
   look(context: string): ContextMemory {
-    return this.#contexts.get(context) ?? new ContextMemory(this.#reading, this.#watermark);
+    return this.#contexts.get(context) ?? new ContextMemory(this.#watermark);
   }
   use(context: string): ContextMemory {
-    const before = this.look(context);
+    const memory = this.look(context);
     if (!this.#contexts.has(context) && this.#contexts.size === 256) {
       const [key, forgotten] = oldest(this.#contexts);
       const times = [...forgotten.sessions.values()].map((session) => session.greatest);
@@ -383,7 +371,6 @@ class SenderMemory {
       this.aliveFloor = Math.max(this.aliveFloor, forgotten.alive?.order[0] ?? -1);
       this.#contexts.delete(key);
     }
-    const memory = this.#reading === "page" ? this.look(context) : before;
     putLast(this.#contexts, context, memory);
     return memory;
   }
@@ -391,6 +378,8 @@ class SenderMemory {
 
 // §10
 
+/** What the clock says, or undefined where it is none (§7.1). */
+type Time = number | undefined;
 type Asked = Partial<Record<"naive" | "ignoreUntrusted" | "retained" | "hearOwn", boolean>>;
 export type ReceiveOptions = Asked & { context?: string; maxAge?: number; delivery?: Exclude<Delivery, "alive"> };
 export type Accepted = Content & { kind: "message"; sender: Bytes; sequence: number; missed: number | undefined };
@@ -401,22 +390,20 @@ export type Outcome =
   | { kind: "INTRODUCTION_REPLY"; sponsorKey: Bytes; topicKey: Bytes }
   | null;
 
-export type ReceiverInput = { seed: Bytes; topicKey?: Bytes; pins?: Bytes[]; clock: () => number } & {
+export type PeerInput = { seed: Bytes; topicKey?: Bytes; pins?: Bytes[]; clock: () => number } & {
   /** Milliseconds that only rise, for what §9 counts without saying by which clock. */
   elapsed?: () => number;
   maxPayload?: number;
   skew?: number;
-  reading?: Reading;
 };
 
-export class Receiver {
+export class Peer {
   topicKey: Bytes | undefined;
   readonly publicKey: Bytes;
   readonly #seed: Bytes;
   readonly #clock: () => number;
   readonly #elapsed: () => number;
   readonly #maxPayload: number;
-  readonly #reading: Reading;
   readonly #skew: number;
   readonly #pins = new Map<string, Bytes>();
   readonly #memory = new Map<string, SenderMemory>();
@@ -430,7 +417,7 @@ export class Receiver {
   readonly #answered = new Map<string, true>();
   readonly #open = new Map<string, OpenIntroduction & { at: number; tried: Set<string> }>();
 
-  constructor(input: ReceiverInput) {
+  constructor(input: PeerInput) {
     this.#seed = input.seed;
     this.publicKey = publicKeyOf(input.seed);
     this.topicKey = input.topicKey;
@@ -438,7 +425,6 @@ export class Receiver {
     this.#elapsed = input.elapsed ?? (() => performance.now());
     this.#maxPayload = input.maxPayload ?? MAX_PAYLOAD;
     this.#skew = input.skew ?? SKEW;
-    this.#reading = input.reading ?? "page";
     this.#bucket.at = this.#elapsed();
     for (const key of input.pins ?? []) this.pin(key);
   }
@@ -454,13 +440,14 @@ export class Receiver {
   }
 
   receive(wire: Bytes, options: ReceiveOptions = {}): Outcome {
+    const now = this.now(); // once, and before anything else (§7.1)
     const parsed = parse(wire, this.#maxPayload); // 1
-    if (parsed.type === 1) return this.#meetIntroduction(wire, parsed, options.context ?? ""); // 2
+    if (parsed.type === 1) return this.#meetIntroduction(wire, parsed, options.context ?? "", now); // 2
     if (parsed.type === 2) return this.#meetReply(wire, parsed, options.context ?? "");
-    return this.#message(parsed, options);
+    return this.#message(parsed, options, now);
   }
 
-  #message({ keyId, session, sequence, ciphertext }: Message, options: ReceiveOptions): Accepted | Outcome {
+  #message({ keyId, session, sequence, ciphertext }: Message, options: ReceiveOptions, now: Time): Outcome {
     const context = options.context ?? "";
     const topicKey = this.topicKey ?? refuse("MISSING_TOPIC_KEY", "none"); // 3
     if (!same(keyId, keyIdOf(topicKey))) refuse("UNKNOWN_TOPIC_KEY", hex(keyId));
@@ -472,7 +459,8 @@ export class Receiver {
     if ((delivery === "will" || delivery === "alive") && sequence !== 0) malformed(`${delivery} with a sequence`);
     if (delivery === "alive" && payload.length !== 0 && payload.length !== 12) malformed("alive that names no session");
     if (options.naive === true) {
-      if (delivery !== "event" && delivery !== "state") refuse("UNEXPECTED_DELIVERY", delivery); // 5
+      const given = (delivery === "event" || delivery === "state") && (options.delivery ?? delivery) === delivery;
+      if (!given) refuse("UNEXPECTED_DELIVERY", delivery); // 5
       return { kind: "unverified", payload, claimedSender: hint };
     }
     const isBy = (key: Bytes): boolean => verify(signature, messageDigest(place, content, key), key);
@@ -490,7 +478,7 @@ export class Receiver {
     const fresh = candidates.filter((key) => !this.#memoryOf(key).look(context).givenBefore(known));
     if (fresh.length === 0) refuse("REPLAY", `${known.session} ${sequence}`); // 8
     const sender = fresh.find(isBy) ?? refuse("BAD_SIGNATURE", "message"); // 9
-    this.#checkTime(content, options.maxAge); // 10
+    this.#checkTime(content, options.maxAge, now); // 10
     const memory = this.#memoryOf(sender);
     if (delivery === "alive") return this.#applyAlive(memory, context, known); // 11
     if (options.delivery !== undefined && options.delivery !== delivery) refuse("UNEXPECTED_DELIVERY", delivery); // 12
@@ -508,7 +496,7 @@ export class Receiver {
   }
 
   #memoryOf(key: Bytes): SenderMemory {
-    const memory = this.#memory.get(hex(key)) ?? new SenderMemory(this.#reading);
+    const memory = this.#memory.get(hex(key)) ?? new SenderMemory();
     this.#memory.set(hex(key), memory);
     return memory;
   }
@@ -522,7 +510,7 @@ export class Receiver {
   }
 
   /** §7.1: the time, or undefined where the clock is none. */
-  now(): number | undefined {
+  now(): Time {
     const read = this.#clock();
     const reading = Number.isInteger(read) && read >= 0 && read <= MAX_TIME ? read : 0;
     this.#greatestReading = Math.max(this.#greatestReading, reading);
@@ -530,27 +518,25 @@ export class Receiver {
   }
 
   /** §7.2 */
-  #checkTime({ delivery, sentAt }: Content, maxAge: number | undefined): void {
-    const now = this.now();
+  #checkTime({ delivery, sentAt }: Content, maxAge: number | undefined, now: Time): void {
     const ahead = now !== undefined && sentAt >= CLOCK_FLOOR && sentAt - now > this.#skew;
     if (delivery !== "event" && delivery !== "will" && ahead) refuse("CLOCK", "ahead");
     const bound = maxAge ?? (delivery === "command" ? MAX_AGE : undefined);
     if (bound === undefined || delivery === "alive") return;
     const age = now === undefined || sentAt < CLOCK_FLOOR ? refuse("CLOCK", "no clock") : now - sentAt;
-    if (ahead || age < -bound) refuse("CLOCK", "ahead");
+    if (age < -bound) refuse("CLOCK", "ahead");
     if (age > bound) refuse("STALE_MESSAGE", `${age} ms`);
   }
 
   // §9.1, the sponsor
 
-  #checkIntroductionTime(sentAt: number): void {
-    const now = this.now();
+  #checkIntroductionTime(sentAt: number, now: Time): void {
     if (now === undefined || sentAt < CLOCK_FLOOR) return;
     if (sentAt - now > this.#skew) refuse("CLOCK", "introduction ahead");
     if (now - sentAt > TEN_MINUTES) refuse("STALE_MESSAGE", "introduction");
   }
 
-  #meetIntroduction(wire: Bytes, introduction: Introduction, context: string): Outcome {
+  #meetIntroduction(wire: Bytes, introduction: Introduction, context: string, now: Time): Outcome {
     const hash = hex(introductionHash(wire));
     if (this.#own.has(hash)) return null;
     if (this.#raised.has(hash)) refuse("REPLAY", "introduction");
@@ -559,7 +545,7 @@ export class Receiver {
     this.#bucket = { tokens: tokens < 1 ? tokens : tokens - 1, at: elapsed };
     if (tokens < 1) refuse("RATE_LIMIT", "introductions");
     verifyIntroduction(introduction, context);
-    this.#checkIntroductionTime(introduction.sentAt);
+    this.#checkIntroductionTime(introduction.sentAt, now);
     bounded(this.#raised, hash, 1024);
     this.#verifiedAt.set(hash, elapsed);
     for (const key of this.#verifiedAt.keys()) if (!this.#raised.has(key)) this.#verifiedAt.delete(key);
@@ -567,16 +553,18 @@ export class Receiver {
     return { kind: "INTRODUCTION", senderKey, fingerprint: fingerprint(senderKey), name, id: introductionId(wire) };
   }
 
-  /** §9.2, the sponsor. The page names no codes for refusals here. */
+  /** §9.2, the sponsor. The page names no codes for refusals here, and no order. */
   reply(introduction: Bytes, encapsulationSeed: Bytes, context: string): Bytes {
+    const now = this.now();
     const [parsed, hash] = [parse(introduction), hex(introductionHash(introduction))];
     if (parsed.type !== 1) return malformed("not an introduction");
     const topicKey = this.topicKey ?? refuse("MISSING_TOPIC_KEY", "none");
     if (!this.#pins.has(hex(parsed.senderKey))) refuse("UNTRUSTED_KEY", "newcomer is not pinned");
     if (this.#answered.has(hash)) refuse("REPLAY", "answered before");
-    const verifiedAt = this.#verifiedAt.get(hash) ?? refuse("BAD_SIGNATURE", "never verified here");
-    if (this.#elapsed() - verifiedAt > TEN_MINUTES) refuse("STALE_MESSAGE", "verified too long ago");
-    this.#checkIntroductionTime(parsed.sentAt);
+    const verifiedAt = this.#verifiedAt.get(hash);
+    if (verifiedAt === undefined) verifyIntroduction(parsed, context);
+    else if (this.#elapsed() - verifiedAt > TEN_MINUTES) refuse("STALE_MESSAGE", "verified too long ago");
+    this.#checkIntroductionTime(parsed.sentAt, now);
     const reply = makeReply({ seed: this.#seed, topicKey, introduction, encapsulationSeed, context });
     bounded(this.#answered, hash, 1024);
     this.#own.add(hex(H("made here", reply)));
