@@ -195,7 +195,27 @@ export function parse(wire: Bytes, maxPayload = MAX_PAYLOAD): Message | Introduc
 const DELIVERIES = ["event", "state", "command", "will", "alive"] as const;
 export type Delivery = (typeof DELIVERIES)[number];
 export type Place = { topicKey: Bytes; session: Bytes; sequence: number; context: string };
-export type Content = { delivery: Delivery; sentAt: number; payload: Bytes };
+export type BatchContent = { delivery: Delivery; sentAt: number; payloads: readonly Bytes[] };
+/** Of a batch, `payload` is the array of all its payloads (§6.2). */
+export type Content = { delivery: Delivery; sentAt: number; payload: Bytes; batch?: boolean };
+
+const numberOfDelivery = ({ delivery, batch }: Content): number =>
+  DELIVERIES.indexOf(delivery) + (batch === true ? 16 : 0);
+const deliveryOf = (number: number): { delivery: Delivery; batch: boolean } => {
+  const batch = number >= 16 && number <= 18;
+  return { delivery: DELIVERIES[batch ? number - 16 : number] ?? malformed(`delivery ${number}`), batch };
+};
+
+/** What a batch has in the place of a payload (§6.2). */
+export const batchBody = (payloads: readonly Bytes[]): Bytes => writeCbor(payloads);
+function readBatchBody(body: Bytes, sequence: number): Bytes[] {
+  const payloads = readCbor(body, 1024, false).map((item) =>
+    item instanceof Uint8Array ? item : malformed("a payload that is no byte string"),
+  );
+  if (payloads.length === 0) malformed("a batch of nothing");
+  if (payloads.length - 1 > Number.MAX_SAFE_INTEGER - sequence) malformed("a batch past the last sequence");
+  return payloads;
+}
 
 const messageData = (p: Place): Bytes =>
   writeCbor([label("message"), keyIdOf(p.topicKey), p.session, p.sequence, p.context]);
@@ -206,7 +226,7 @@ const nonceOf = (session: Bytes, sequence: number): Bytes => {
 };
 const messageDigest = (p: Place, c: Content, sender: Bytes): Bytes => {
   const place = [commitmentOf(p.topicKey), p.session, p.sequence, p.context];
-  return H("message signature", ...place, DELIVERIES.indexOf(c.delivery), c.sentAt, sender, c.payload);
+  return H("message signature", ...place, numberOfDelivery(c), c.sentAt, sender, c.payload);
 };
 
 /** The plaintext of a message, for `sealPlaintext`. */
@@ -215,7 +235,7 @@ export function plaintextOf(message: Place & Content & { seed: Bytes }): Bytes {
   const time = Buffer.alloc(6);
   time.writeUIntBE(message.sentAt, 0, 6);
   const signature = sign(message.seed, messageDigest(message, message, sender));
-  return join(hintOf(sender), Uint8Array.of(DELIVERIES.indexOf(message.delivery)), time, signature, message.payload);
+  return join(hintOf(sender), Uint8Array.of(numberOfDelivery(message)), time, signature, message.payload);
 }
 
 export function sealPlaintext(place: Place, plaintext: Bytes): Bytes {
@@ -227,6 +247,29 @@ export function sealPlaintext(place: Place, plaintext: Bytes): Bytes {
 /** Makes the one message that these inputs have. */
 export const sendMessage = (message: Place & Content & { seed: Bytes }): Bytes =>
   sealPlaintext(message, plaintextOf(message));
+export const sendBatch = ({ payloads, ...rest }: Place & BatchContent & { seed: Bytes }): Bytes =>
+  sendMessage({ ...rest, batch: true, payload: batchBody(payloads) });
+
+/** Opens a message, and checks no signature: for tests that look at what somebody sends. */
+export function openMessage(wire: Bytes, topicKey: Bytes, context: string): Unsealed {
+  const parsed = parse(wire);
+  return parsed.type === 0 ? unseal(parsed, topicKey, context) : malformed("not a message");
+}
+
+type Unsealed = Place & Content & { hint: Bytes; signature: Bytes; payloads: Bytes[] };
+
+/** Opens a message and looks at its shape: step 4 of §10. */
+function unseal({ session, sequence, ciphertext }: Message, topicKey: Bytes, context: string): Unsealed {
+  const place = { topicKey, session, sequence, context };
+  const plaintext = open(messageKeyOf(topicKey), nonceOf(session, sequence), messageData(place), ciphertext);
+  const [hint, signature, payload] = [plaintext.slice(0, 8), plaintext.slice(15, 79), plaintext.slice(79)];
+  const { delivery, batch } = deliveryOf(plaintext[8] as number);
+  if ((delivery === "will" || delivery === "alive") && sequence !== 0) malformed(`${delivery} with a sequence`);
+  if (delivery === "alive" && payload.length !== 0 && payload.length !== 12) malformed("alive that names no session");
+  const payloads = batch ? readBatchBody(payload, sequence) : [payload];
+  const sentAt = Number(`0x${hex(plaintext.subarray(9, 15))}`);
+  return { ...place, hint, signature, delivery, batch, sentAt, payload, payloads };
+}
 
 // §9
 
@@ -312,7 +355,7 @@ const bounded = (set: Map<string, true>, key: string, most: number): void => {
   if (set.size > most) set.delete(oldest(set)[0]);
 };
 
-type Known = { content: Content; session: string; sequence: number };
+type Known = { content: Content; session: string; sequence: number; count: number };
 const compare = (a: readonly (number | string)[], b: readonly (number | string)[]): number => {
   const i = a.findIndex((value, i) => value !== b[i]);
   return i < 0 ? 0 : (a[i] as number) < (b[i] as number) ? -1 : 1;
@@ -326,28 +369,34 @@ class ContextMemory {
   constructor(watermark: number) {
     this.watermark = watermark;
   }
-  givenBefore({ content, session, sequence }: Known): boolean {
+  givenBefore({ content, session, sequence, count }: Known): boolean {
     if (content.delivery === "will") return this.alive?.will === session && this.alive.given;
     if (content.delivery !== "event" && content.delivery !== "command") return false;
     const known = this.sessions.get(session);
     if (known === undefined) return content.sentAt <= this.watermark;
-    return content.sentAt <= known.floor || sequence <= known.highest - 1024 || known.marks.has(sequence);
+    if (content.sentAt <= known.floor) return true;
+    for (let each = sequence; each < sequence + count; each++)
+      if (each <= known.highest - 1024 || known.marks.has(each)) return true;
+    return false;
   }
-  /** Marks an event, state or command, and says how many were missed. */
-  mark({ content, session, sequence }: Known): number | undefined {
-    let known = this.sessions.get(session);
-    const missed = known === undefined ? undefined : Math.max(0, sequence - known.highest - 1);
-    if (known === undefined) {
-      known = { highest: -1, marks: new Set<number>(), greatest: -1, floor: this.watermark };
-      if (this.sessions.size === 16) {
-        const [key, forgotten] = oldest(this.sessions);
-        this.watermark = Math.max(this.watermark, forgotten.greatest);
-        this.sessions.delete(key);
-      }
+  /** Marks each payload of events, states or commands, and says how many were missed before it. */
+  mark({ content, session, sequence, count }: Known): (number | undefined)[] {
+    const isNew = !this.sessions.has(session);
+    const begun = { highest: -1, marks: new Set<number>(), greatest: -1, floor: this.watermark };
+    const known = this.sessions.get(session) ?? begun;
+    if (isNew && this.sessions.size === 16) {
+      const [key, forgotten] = oldest(this.sessions);
+      this.watermark = Math.max(this.watermark, forgotten.greatest);
+      this.sessions.delete(key);
     }
     putLast(this.sessions, session, known);
-    known.highest = Math.max(known.highest, sequence);
-    if (sequence > known.highest - 1024) known.marks.add(sequence);
+    const missed = Array.from({ length: count }, (_, i) => {
+      const each = sequence + i;
+      const gap = Math.max(0, each - known.highest - 1);
+      known.highest = Math.max(known.highest, each);
+      if (each > known.highest - 1024) known.marks.add(each);
+      return isNew && i === 0 ? undefined : gap;
+    });
     for (const mark of known.marks) if (mark <= known.highest - 1024) known.marks.delete(mark);
     if (content.delivery !== "state") known.greatest = Math.max(known.greatest, content.sentAt);
     return missed;
@@ -382,13 +431,14 @@ class SenderMemory {
 type Time = number | undefined;
 type Asked = Partial<Record<"naive" | "ignoreUntrusted" | "retained" | "hearOwn", boolean>>;
 export type ReceiveOptions = Asked & { context?: string; maxAge?: number; delivery?: Exclude<Delivery, "alive"> };
-export type Accepted = Content & { kind: "message"; sender: Bytes; sequence: number; missed: number | undefined };
-export type Outcome =
-  | Accepted
+type Accepted = { kind: "message"; payload: Bytes; sender: Bytes; sequence: number; missed: number | undefined };
+/** Something for the application; what comes in a batch is given one by one. */
+export type Given =
+  | (Accepted & { delivery: Delivery; sentAt: number })
   | { kind: "unverified"; payload: Bytes; claimedSender: Bytes }
   | { kind: "INTRODUCTION"; senderKey: Bytes; fingerprint: string; name: string; id: Bytes }
-  | { kind: "INTRODUCTION_REPLY"; sponsorKey: Bytes; topicKey: Bytes }
-  | null;
+  | { kind: "INTRODUCTION_REPLY"; sponsorKey: Bytes; topicKey: Bytes };
+export type Outcome = Given | null;
 
 export type PeerInput = { seed: Bytes; topicKey?: Bytes; pins?: Bytes[]; clock: () => number } & {
   /** Milliseconds that only rise, for what §9 counts without saying by which clock. */
@@ -409,6 +459,8 @@ export class Peer {
   readonly #memory = new Map<string, SenderMemory>();
   /** Sessions that this program sent under (step 6). */
   readonly #ownSessions = new Set<string>();
+  readonly #sending = new Map<string, { session: Bytes; next: number }>();
+  #lastSentAt = -1;
   #greatestReading = 0;
   #bucket = { tokens: 16, at: 0 };
   readonly #own = new Set<string>(); // hashes of introductions and replies made here
@@ -439,60 +491,73 @@ export class Peer {
     this.#ownSessions.add(hex(session));
   }
 
+  /** Where the application asks for one payload. */
   receive(wire: Bytes, options: ReceiveOptions = {}): Outcome {
-    const now = this.now(); // once, and before anything else (§7.1)
-    const parsed = parse(wire, this.#maxPayload); // 1
-    if (parsed.type === 1) return this.#meetIntroduction(wire, parsed, options.context ?? "", now); // 2
-    if (parsed.type === 2) return this.#meetReply(wire, parsed, options.context ?? "");
-    return this.#message(parsed, options, now);
+    return this.#receive(wire, options, false)[0] ?? null;
   }
 
-  #message({ keyId, session, sequence, ciphertext }: Message, options: ReceiveOptions, now: Time): Outcome {
+  /** Where it takes any number of them. */
+  receiveBatch(wire: Bytes, options: ReceiveOptions = {}): Given[] {
+    return this.#receive(wire, options, true);
+  }
+
+  #receive(wire: Bytes, options: ReceiveOptions, many: boolean): Given[] {
+    const { now } = this.#readClock(); // once, and before anything else (§7.1)
+    const parsed = parse(wire, this.#maxPayload); // 1
+    if (parsed.type === 0) return this.#message(parsed, options, now, many);
+    const context = options.context ?? ""; // 2
+    const outcome =
+      parsed.type === 1 ? this.#meetIntroduction(wire, parsed, context, now) : this.#meetReply(wire, parsed, context);
+    return outcome === null ? [] : [outcome];
+  }
+
+  #message(message: Message, options: ReceiveOptions, now: Time, many: boolean): Given[] {
     const context = options.context ?? "";
     const topicKey = this.topicKey ?? refuse("MISSING_TOPIC_KEY", "none"); // 3
-    if (!same(keyId, keyIdOf(topicKey))) refuse("UNKNOWN_TOPIC_KEY", hex(keyId));
-    const place = { topicKey, session, sequence, context }; // 4
-    const plaintext = open(messageKeyOf(topicKey), nonceOf(session, sequence), messageData(place), ciphertext);
-    const [hint, signature, payload] = [plaintext.slice(0, 8), plaintext.slice(15, 79), plaintext.slice(79)];
-    const delivery = DELIVERIES[plaintext[8] as number] ?? malformed("delivery");
-    const content = { delivery, sentAt: Number(`0x${hex(plaintext.subarray(9, 15))}`), payload };
-    if ((delivery === "will" || delivery === "alive") && sequence !== 0) malformed(`${delivery} with a sequence`);
-    if (delivery === "alive" && payload.length !== 0 && payload.length !== 12) malformed("alive that names no session");
+    if (!same(message.keyId, keyIdOf(topicKey))) refuse("UNKNOWN_TOPIC_KEY", hex(message.keyId));
+    const content = unseal(message, topicKey, context); // 4
+    const { session, sequence, hint, signature, delivery, batch, sentAt, payloads } = content;
+    const isExpected = (options.delivery ?? delivery) === delivery;
+    const checkCount = (): void => {
+      if (batch === true && !many) refuse("BATCH", `${payloads.length} payloads where one was asked for`);
+    };
     if (options.naive === true) {
-      const given = (delivery === "event" || delivery === "state") && (options.delivery ?? delivery) === delivery;
-      if (!given) refuse("UNEXPECTED_DELIVERY", delivery); // 5
-      return { kind: "unverified", payload, claimedSender: hint };
+      if ((delivery !== "event" && delivery !== "state") || !isExpected) refuse("UNEXPECTED_DELIVERY", delivery); // 5
+      checkCount();
+      return payloads.map((payload) => ({ kind: "unverified", payload, claimedSender: hint }));
     }
-    const isBy = (key: Bytes): boolean => verify(signature, messageDigest(place, content, key), key);
+    const isBy = (key: Bytes): boolean => verify(signature, messageDigest(content, content, key), key);
     const ownHint = same(hint, hintOf(this.publicKey));
     let candidates = [...this.#pins.values()].filter((key) => same(hintOf(key), hint));
     if (ownHint && isBy(this.publicKey)) {
-      if (options.hearOwn !== true || this.#ownSessions.has(hex(session))) return null; // 6
+      if (options.hearOwn !== true || this.#ownSessions.has(hex(session))) return []; // 6
       candidates = [this.publicKey];
     }
     if (candidates.length === 0) {
       if (ownHint) refuse("BAD_SIGNATURE", "in our name"); // 7
-      return options.ignoreUntrusted === true ? null : refuse("UNTRUSTED_KEY", hex(hint));
+      return options.ignoreUntrusted === true ? [] : refuse("UNTRUSTED_KEY", hex(hint));
     }
-    const known = { content, session: hex(session), sequence };
+    const known = { content, session: hex(session), sequence, count: payloads.length };
     const fresh = candidates.filter((key) => !this.#memoryOf(key).look(context).givenBefore(known));
     if (fresh.length === 0) refuse("REPLAY", `${known.session} ${sequence}`); // 8
     const sender = fresh.find(isBy) ?? refuse("BAD_SIGNATURE", "message"); // 9
     this.#checkTime(content, options.maxAge, now); // 10
     const memory = this.#memoryOf(sender);
     if (delivery === "alive") return this.#applyAlive(memory, context, known); // 11
-    if (options.delivery !== undefined && options.delivery !== delivery) refuse("UNEXPECTED_DELIVERY", delivery); // 12
+    if (!isExpected) refuse("UNEXPECTED_DELIVERY", delivery); // 12
+    checkCount();
     if (delivery === "command" && options.retained === true) refuse("RETAINED_COMMAND", "command");
     const { state, alive } = memory.look(context);
-    const order: [number, string, number] = [content.sentAt, known.session, sequence];
+    const order: [number, string, number] = [sentAt, known.session, sequence];
     if (delivery === "state" && state !== undefined && compare(order, state) < 0)
       refuse("STALE_MESSAGE", "older state");
     if (delivery === "will" && alive?.will !== known.session) refuse("WILL_NOT_CURRENT", known.session);
     const used = memory.use(context); // 13
     if (delivery === "state") used.state = order;
     if (delivery === "will" && used.alive !== undefined) used.alive.given = true;
-    const missed = delivery === "will" ? undefined : used.mark(known);
-    return { kind: "message", sender, payload, sentAt: content.sentAt, delivery, sequence, missed };
+    const missed = delivery === "will" ? [undefined] : used.mark(known);
+    const shared = { kind: "message", sender, sentAt, delivery } as const;
+    return payloads.map((payload, i) => ({ ...shared, payload, sequence: sequence + i, missed: missed[i] }));
   }
 
   #memoryOf(key: Bytes): SenderMemory {
@@ -501,20 +566,47 @@ export class Peer {
     return memory;
   }
 
-  #applyAlive(memory: SenderMemory, context: string, { content, session }: Known): null {
+  #applyAlive(memory: SenderMemory, context: string, { content, session }: Known): [] {
     const { alive } = memory.look(context);
     const order: [number, string] = [content.sentAt, session];
     const counts = alive === undefined ? content.sentAt > memory.aliveFloor : compare(order, alive.order) > 0;
     if (counts) memory.use(context).alive = { order, will: hex(content.payload), given: false };
-    return null;
+    return [];
   }
 
-  /** §7.1: the time, or undefined where the clock is none. */
-  now(): Time {
+  // §7.1
+
+  #readClock(): { reading: number; now: Time } {
     const read = this.#clock();
     const reading = Number.isInteger(read) && read >= 0 && read <= MAX_TIME ? read : 0;
     this.#greatestReading = Math.max(this.#greatestReading, reading);
-    return reading < CLOCK_FLOOR || reading < this.#greatestReading - this.#skew ? undefined : reading;
+    const isNone = reading < CLOCK_FLOOR || reading < this.#greatestReading - this.#skew;
+    return { reading, now: isNone ? undefined : reading };
+  }
+
+  // §6.1, §6.2, §7.1: the sender
+
+  /** Makes a message of one payload, or of a list of them a batch. */
+  send(what: Bytes | readonly Bytes[], { delivery, context }: Pick<Content, "delivery"> & { context: string }): Bytes {
+    const topicKey = this.topicKey ?? refuse("MISSING_TOPIC_KEY", "none");
+    const [batch, count] = what instanceof Uint8Array ? [false, 1] : [true, what.length];
+    if (count < 1 || count > 1024) throw new RangeError(`a batch of ${count} payloads`);
+    const payload = what instanceof Uint8Array ? what : batchBody(what);
+    if (payload.length > this.#maxPayload) refuse("MESSAGE_TOO_LARGE", `${payload.length} bytes`);
+    const { reading, now } = this.#readClock();
+    const ahead = now !== undefined && this.#lastSentAt - now > this.#skew;
+    if (delivery !== "event" && (now === undefined || ahead)) refuse("CLOCK", "receivers would refuse it");
+    const sentAt = Math.max(reading, this.#lastSentAt + 1);
+    if (sentAt > MAX_TIME) refuse("CLOCK", "no later sentAt"); // the page does not say what then
+    const begun = this.#sending.get(context);
+    const goesOn = begun !== undefined && count - 1 <= Number.MAX_SAFE_INTEGER - begun.next;
+    const drawn = () => KDF(this.#seed, "session", sodium.randombytes_buf(32), sentAt, context).slice(0, 12);
+    const { session, next } = goesOn ? begun : { session: drawn(), next: 0 };
+    this.#sending.set(context, { session, next: next + count });
+    this.#ownSessions.add(hex(session));
+    this.#lastSentAt = sentAt;
+    const place = { topicKey, session, sequence: next, context };
+    return sendMessage({ ...place, seed: this.#seed, delivery, sentAt, payload, batch });
   }
 
   /** §7.2 */
@@ -555,7 +647,7 @@ export class Peer {
 
   /** §9.2, the sponsor. The page names no codes for refusals here, and no order. */
   reply(introduction: Bytes, encapsulationSeed: Bytes, context: string): Bytes {
-    const now = this.now();
+    const { now } = this.#readClock();
     const [parsed, hash] = [parse(introduction), hex(introductionHash(introduction))];
     if (parsed.type !== 1) return malformed("not an introduction");
     const topicKey = this.topicKey ?? refuse("MISSING_TOPIC_KEY", "none");
