@@ -6,10 +6,10 @@ import {
   generateTopicKey,
   IntroductionError,
   IntroductionReplyError,
-  StringphoneError,
   safetyNumber,
   Topic,
 } from "../../src/index.js";
+import { codeOf, flip, home, libraryOutcome, NOW, peerOutcome, Random, refusal, SENT } from "./both.js";
 import {
   type Content,
   commitmentOf,
@@ -24,7 +24,6 @@ import {
   type Outcome,
   openReply,
   Peer,
-  PeerError,
   type Place,
   parse,
   participantId,
@@ -42,7 +41,6 @@ import {
 } from "./independent-peer.js";
 
 type Bytes = Uint8Array;
-const NOW = 1_794_700_000_000;
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
 beforeAll(async () => {
@@ -56,18 +54,6 @@ const vectors = <C extends Case>(file: string): C[] => {
   const url = new URL(`../vectors/${file}.json`, import.meta.url);
   return (JSON.parse(readFileSync(url, "utf8")) as { cases: C[] }).cases;
 };
-const codeOf = (error: unknown): string => {
-  if (error instanceof PeerError || error instanceof StringphoneError) return error.code;
-  throw error;
-};
-const refusal = (act: () => unknown): { refuse: string } | { accept: unknown } => {
-  try {
-    return { accept: act() };
-  } catch (error) {
-    return { refuse: codeOf(error) };
-  }
-};
-
 // (1) the vectors
 
 type MessageMake = Hex<Place & Content & { seed: Uint8Array }>;
@@ -194,37 +180,6 @@ describe("vectors", () => {
 });
 
 // (2) both ways with the library
-
-/** mulberry32: the whole run follows from its seed. */
-class Random {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  }
-  /** An integer from 0 to n - 1. */
-  below(n: number): number {
-    return Math.floor(this.next() * n);
-  }
-  chance(p: number): boolean {
-    return this.next() < p;
-  }
-  of<T>(items: readonly T[]): T {
-    return items[this.below(items.length)] as T;
-  }
-  bytes(n: number): Uint8Array {
-    return Uint8Array.from({ length: n }, () => this.below(256));
-  }
-}
-
-/** The context of a topic of the library is its name, unless a call gives another. */
-const home = { context: "home" };
-const SENT = ["event", "state", "command"] as const;
 
 describe("with the library", () => {
   test("fingerprint and safety number", () => {
@@ -368,37 +323,6 @@ const caught = (act: () => unknown): unknown => {
 };
 
 // (3) the same steps for both
-
-const libraryOutcome = (library: Topic, wire: Uint8Array, options: ReceiveOptions): object => {
-  const { naive, delivery, ...others } = options;
-  const expecting = delivery === undefined ? others : { ...others, delivery };
-  try {
-    if (naive === true) {
-      const { payload, claimedSender } = library.decode(wire, { ...expecting, naive: true });
-      return { kind: "unverified", payload: toHex(payload), claimedSender: toHex(claimedSender) };
-    }
-    const got = library.decode(wire, expecting);
-    if (got === null) return { kind: "null" };
-    const { payload, sender, sentAt, sequence, missed } = got;
-    const [from, bytes] = [toHex(sender.publicKey), toHex(payload)];
-    return { kind: "message", payload: bytes, sender: from, sentAt, delivery: got.delivery, sequence, missed };
-  } catch (error) {
-    return { kind: codeOf(error) };
-  }
-};
-const peerOutcome = (peer: Peer, wire: Uint8Array, options: ReceiveOptions): object => {
-  try {
-    const got = peer.receive(wire, options);
-    if (got === null) return { kind: "null" };
-    const { kind } = got;
-    if (kind === "unverified") return { kind, payload: toHex(got.payload), claimedSender: toHex(got.claimedSender) };
-    if (kind !== "message") return { kind };
-    const { payload, sender, sentAt, delivery, sequence, missed } = got;
-    return { kind, payload: toHex(payload), sender: toHex(sender), sentAt, delivery, sequence, missed };
-  } catch (error) {
-    return { kind: codeOf(error) };
-  }
-};
 
 /**
  * In a calm run times are seldom wild, so that more is accepted, and more is forgotten again. A run that sweeps visits
@@ -549,11 +473,6 @@ class World {
     };
   }
 }
-
-const flip = (random: Random, bytes: Uint8Array): void => {
-  const at = random.chance(0.5) ? random.below(Math.min(bytes.length, 30)) : random.below(bytes.length);
-  bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
-};
 
 describe("the same outcome of every step", () => {
   test.each(RUNS)("seed $seed, $contexts contexts, calm: $calm, far ahead: $farAhead", async (run) => {
@@ -719,7 +638,7 @@ describe("the same outcome of discovery and of any bytes", () => {
       const wire = sendMessage({ ...place, seed, delivery: "event", sentAt, payload: new Uint8Array() });
       const ours = peerOutcome(peer, wire, { context });
       expect(libraryOutcome(library, wire, { context }), `${context}, ${session}`).toEqual(ours);
-      return (ours as { kind: string }).kind;
+      return ours.kind;
     };
     for (let session = 0; session < 17; session++) step("old", session, session === 0 ? NOW + 5000 : NOW + session);
     for (let i = 0; i < 256; i++) step(`context ${i}`, 0, NOW);
@@ -751,7 +670,6 @@ describe("what the page once left open, or the library did otherwise", () => {
     return sendMessage({ ...base, ...home, payload: new Uint8Array(), ...step });
   };
   const clock = () => NOW;
-  const kindOf = (outcome: object): string => (outcome as { kind: string }).kind;
 
   /** The outcome of the last of these; those of all are the same for both. */
   const last = async (steps: Step[], asked: ReceiveOptions = {}): Promise<string> => {
@@ -764,7 +682,7 @@ describe("what the page once left open, or the library did otherwise", () => {
       expect(libraryOutcome(library, wire, options)).toEqual(ours);
       return ours;
     });
-    return kindOf(outcomes.at(-1) as object);
+    return outcomes.at(-1)?.kind ?? "";
   };
 
   test("§7.3: a state at or below highest - 1,024 is not marked", async () => {
@@ -815,7 +733,7 @@ describe("what the page once left open, or the library did otherwise", () => {
     const both = (wire: Bytes): string => {
       const ours = peerOutcome(peer, wire, home);
       expect(libraryOutcome(library, wire, home), `${wire.length} bytes`).toEqual(ours);
-      return kindOf(ours);
+      return ours.kind;
     };
     for (const sequence of [0, 2 ** 53 - 1])
       for (const more of [-1, 0, 1, 2, 40, 5000])
@@ -863,7 +781,7 @@ describe("what the page once left open, or the library did otherwise", () => {
       const readByPeer = read;
       expect(libraryOutcome(library, theirWire, home)).toEqual(ours);
       counts = [read - readByPeer, readByPeer];
-      return kindOf(ours);
+      return ours.kind;
     };
     const command = (sequence: number): Bytes => send({ delivery: "command", sequence });
     expect(both(command(0))).toBe("message");
@@ -904,7 +822,7 @@ describe("what the page once left open, or the library did otherwise", () => {
     const both = (wire: Bytes): string => {
       const ours = peerOutcome(peer, wire, home);
       expect(libraryOutcome(library, wire, home)).toEqual(ours);
-      return kindOf(ours);
+      return ours.kind;
     };
     const base = { seed: receiver, name: "", sentAt: NOW, ...home };
     const introduction = (n: number, over: Partial<IntroductionInput> = {}): Bytes =>
