@@ -8,7 +8,7 @@ export const codeOf = (error: unknown): string => {
   if (error instanceof PeerError || error instanceof StringphoneError) return error.code;
   throw error;
 };
-export const refusal = (act: () => unknown): { refuse: string } | { accept: unknown } => {
+export const refusal = <T>(act: () => T): { refuse: string } | { accept: T } => {
   try {
     return { accept: act() };
   } catch (error) {
