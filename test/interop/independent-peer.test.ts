@@ -382,6 +382,7 @@ class World {
   readonly #contexts: string[];
   readonly #sessions: Uint8Array[];
   readonly #last = new Map<string, number>();
+  readonly #times = new Map<string, number>();
   readonly #log: Drawn[] = [];
 
   constructor(random: Random, { contexts, calm, sweep = false }: Run) {
@@ -473,7 +474,9 @@ class World {
     const payload =
       delivery === "alive" ? names : batch ? randomBody(random, Array.from({ length: count }, one)) : one();
     const place = { topicKey: this.topicKey, session, sequence, context };
-    const message = { ...place, seed: seed as Uint8Array, delivery, sentAt: this.#sentAt(), payload, batch };
+    const sentAt = random.chance(0.15) ? (this.#times.get(context) ?? NOW) : this.#sentAt();
+    this.#times.set(context, sentAt);
+    const message = { ...place, seed: seed as Uint8Array, delivery, sentAt, payload, batch };
     if (random.chance(0.95)) return { wire: sendMessage(message), context };
     const plaintext = plaintextOf(message); // what somebody who has the topic key can make
     const hints = [...this.senders, this.receiver].map((seed) => participantId(publicKeyOf(seed)).slice(0, 8));
@@ -870,6 +873,29 @@ describe("what the page once left open, or the library did otherwise", () => {
   test.fails("§7.1: the library reads its clock once for an introduction", async () => {
     const make = unlike.find(([name]) => name === "an introduction")?.[1];
     expect(await readings(make as (own: Bytes) => Bytes)).toEqual([1, 1]);
+  });
+
+  /** A command of now, after something was sent by a clock that was so far ahead. */
+  const commandAfter = async (delivery: "event" | "state", ahead: number): Promise<string> => {
+    let now = NOW + ahead;
+    const made = { seed: receiver, topicKey, name: "home", participants: [publicKeyOf(seed)], clock: () => now };
+    const library = await Topic.create(made);
+    const peer = new Peer({ seed: receiver, topicKey, pins: [publicKeyOf(seed)], clock: () => now });
+    library.encodeBatch([""], { delivery });
+    peer.send([new Uint8Array()], { delivery, ...home });
+    now = NOW;
+    const wire = send({ delivery: "command" });
+    const ours = peerOutcome(peer, wire, home);
+    expect(libraryOutcome(library, wire, home)).toEqual(ours);
+    return ours.kind;
+  };
+  test("§7.1: the greatest reading that the clock ever gave may be one for sending", async () => {
+    expect(await commandAfter("event", 300_000)).toBe("message");
+    expect(await commandAfter("state", 300_000)).toBe("message");
+    expect(await commandAfter("state", 300_001)).toBe("CLOCK");
+  });
+  test.fails("§7.1: the library remembers the reading for which it sent an event", async () => {
+    expect(await commandAfter("event", 300_001)).toBe("CLOCK");
   });
 
   test("§9.2: a sponsor may verify an introduction for the first time when it answers", async () => {
