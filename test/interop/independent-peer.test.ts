@@ -15,6 +15,7 @@ import {
   type Content,
   commitmentOf,
   type Delivery,
+  type Given,
   type IntroductionInput,
   introductionId,
   isIdentityKey,
@@ -37,6 +38,7 @@ import {
   type ReplyInput,
   ready,
   sealPlaintext,
+  sendBatch,
   sendMessage,
   hex as toHex,
   unhex,
@@ -80,9 +82,10 @@ const shown = (outcome: PeerOutcome): object => {
     return { accept: true, senderKey: toHex(outcome.senderKey), name: outcome.name, id: toHex(outcome.id) };
   return { accept: true, sponsorKey: toHex(outcome.sponsorKey), topicKey: toHex(outcome.topicKey) };
 };
-const result = (act: () => PeerOutcome): object => {
+const result = (act: () => PeerOutcome): object => refused(() => shown(act()));
+const refused = (act: () => object): object => {
   try {
-    return shown(act());
+    return act();
   } catch (error) {
     return { refuse: codeOf(error) };
   }
@@ -139,6 +142,34 @@ describe("vectors", () => {
       expect(result(() => peer.receive(unhex(wire), options))).toEqual(expected);
     },
   );
+
+  type BatchCase = Omit<MessageCase, "make" | "receiver"> & {
+    make?: Omit<MessageMake, "payload"> & { payloads: string[] };
+    receiver: { now: number; context: string; options: ReceiveOptions & { single?: boolean } };
+  };
+  const shownBatch = (given: readonly Given[]): object => {
+    const payloads = given.map((one) => ("payload" in one ? toHex(one.payload) : expect.fail(one.kind)));
+    const verified = given.filter((one) => one.kind === "message");
+    const [{ sender, sentAt, delivery } = {}, one] = [verified[0], given[0]];
+    if (one?.kind === "unverified") return { accept: "unverified", payloads };
+    if (sender === undefined) return { accept: "null" };
+    const sequences = verified.map((one) => one.sequence);
+    const missed = verified.map((one) => one.missed ?? null);
+    return { accept: "batch", sender: toHex(sender), payloads, sequences, missed, sentAt, delivery };
+  };
+  test.each(vectors<BatchCase>("batches"))("batches: $name", ({ make, before, wire, receiver, expect: expected }) => {
+    if (make !== undefined) {
+      const { payloads, ...rest } = make;
+      const bytes = { seed: unhex(rest.seed), topicKey: unhex(rest.topicKey), session: unhex(rest.session) };
+      expect(toHex(sendBatch({ ...rest, ...bytes, payloads: payloads.map(unhex) }))).toBe(wire);
+    }
+    const peer = bob(receiver.now);
+    const { single, ...asked } = receiver.options;
+    const options = { ...asked, context: receiver.context };
+    for (const earlier of before ?? []) peer.receiveBatch(unhex(earlier), options);
+    if (single === true) expect(result(() => peer.receive(unhex(wire), options))).toEqual(expected);
+    else expect(refused(() => shownBatch(peer.receiveBatch(unhex(wire), options)))).toEqual(expected);
+  });
 
   type IntroductionCase = Case & {
     make?: Hex<IntroductionInput>;
