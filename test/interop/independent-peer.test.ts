@@ -413,7 +413,7 @@ class World {
   readonly #contexts: string[];
   readonly #sessions: Uint8Array[];
   readonly #last = new Map<string, number>();
-  readonly #times = new Map<string, number>();
+  readonly #made: (Place & Content & { seed: Bytes })[] = [];
   readonly #log: Drawn[] = [];
 
   constructor(random: Random, { contexts, calm, sweep = false }: Run) {
@@ -485,6 +485,10 @@ class World {
     return sequence;
   }
 
+  #new(): Drawn {
+    return this.#made.length > 0 && this.#random.chance(0.15) ? this.#overlapping() : this.#fresh();
+  }
+
   #fresh(): Drawn {
     const random = this.#random;
     const busy = random.chance(0.7);
@@ -505,9 +509,8 @@ class World {
     const payload =
       delivery === "alive" ? names : batch ? randomBody(random, Array.from({ length: count }, one)) : one();
     const place = { topicKey: this.topicKey, session, sequence, context };
-    const sentAt = random.chance(0.15) ? (this.#times.get(context) ?? NOW) : this.#sentAt();
-    this.#times.set(context, sentAt);
-    const message = { ...place, seed: seed as Uint8Array, delivery, sentAt, payload, batch };
+    const message = { ...place, seed: seed as Uint8Array, delivery, sentAt: this.#sentAt(), payload, batch };
+    this.#made.push(message);
     if (random.chance(0.95)) return { wire: sendMessage(message), context };
     const plaintext = plaintextOf(message); // what somebody who has the topic key can make
     const hints = [...this.senders, this.receiver].map((seed) => participantId(publicKeyOf(seed)).slice(0, 8));
@@ -516,11 +519,26 @@ class World {
     return { wire: sealPlaintext(place, plaintext), context };
   }
 
+  /** What a sender who wants confusion makes: the time and session of an earlier message of its, and sequences that overlap. */
+  #overlapping(): Drawn {
+    const random = this.#random;
+    const { delivery: before, ...like } = random.of(this.#made.slice(-10));
+    const delivery = random.chance(0.7) ? before : random.of(SENT);
+    if (delivery === "will" || delivery === "alive") return this.#fresh();
+    const batch = random.chance(0.7);
+    const payloads = Array.from({ length: randomCount(random) }, () => random.bytes(random.below(3)));
+    const payload = batch ? batchBody(payloads) : random.bytes(random.below(30));
+    const sequence = Math.min(Math.max(like.sequence - 3 + random.below(6), 0), Number.MAX_SAFE_INTEGER);
+    const message = { ...like, sequence, delivery, payload, batch };
+    this.#made.push(message);
+    return { wire: sendMessage(message), context: like.context };
+  }
+
   /** A new message, or one again, or either with a bit flipped, cut, or with bytes after it. */
   draw(): Drawn {
     const random = this.#random;
     const recent = this.#log.slice(random.chance(0.5) ? -20 : 0);
-    const drawn = recent.length > 0 && random.chance(0.3) ? random.of(recent) : this.#fresh();
+    const drawn = recent.length > 0 && random.chance(0.25) ? random.of(recent) : this.#new();
     this.#log.push(drawn);
     const context = random.chance(0.02) ? random.of(this.#contexts) : drawn.context;
     let wire = drawn.wire.slice();
