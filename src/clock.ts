@@ -24,14 +24,15 @@ export class Clock {
   }
 
   #raw(): number {
-    const now = Math.floor(this.#now());
-    return now >= 0 && now <= MAX_SENT_AT ? now : 0;
+    const reading = Math.floor(this.#now());
+    const now = reading >= 0 && reading <= MAX_SENT_AT ? reading : 0;
+    this.#greatest = Math.max(this.#greatest, now);
+    return now;
   }
 
   /** Milliseconds since 1970, or `undefined` where the clock was never set or went back. */
   read(): number | undefined {
     const now = this.#raw();
-    this.#greatest = Math.max(this.#greatest, now);
     return isTime(now) && now >= this.#greatest - this.#maxSkew ? now : undefined;
   }
 

@@ -321,29 +321,34 @@ export class Sponsor {
     this.#clock = clock;
   }
 
-  /** Verifies an introduction that came over the wire, once. */
-  raise(wire: WireIntroduction, name: Uint8Array, context: string): VerifiedIntroduction {
+  /** Verifies an introduction that came over the wire, once. `now` is what the clock read, as in all of these. */
+  raise(wire: WireIntroduction, name: Uint8Array, context: string, now: number | undefined): VerifiedIntroduction {
     if (this.#raised.has(name)) throw new ReplayError("seen", "this introduction was raised before");
     this.#spendToken();
-    const introduction = this.verify(wire, name, context);
+    const introduction = this.verify(wire, name, context, now);
     this.#raised.add(name);
     return introduction;
   }
 
   /** Verifies an introduction: its key, its signature, its time. */
-  verify(wire: WireIntroduction, name: Uint8Array, context: string): VerifiedIntroduction {
+  verify(wire: WireIntroduction, name: Uint8Array, context: string, now: number | undefined): VerifiedIntroduction {
     expectIdentityKey(wire.identityKey);
     const sender = new Participant(wire.identityKey);
     if (!verify(wire.signature, introductionDigest(wire, context), wire.identityKey)) {
       throw new BadSignatureError(sender.id);
     }
-    this.#expectRecent(wire);
+    this.#expectRecent(wire, now);
     return { wire, hash: name, context, sender, verifiedAt: runningTime() };
   }
 
   /** Answers a verified introduction, once, and while it is recent. The key is taken when nothing else can refuse. */
-  answer(introduction: VerifiedIntroduction, identity: Identity, takeKey: () => TopicKey): Uint8Array {
-    this.#expectRecent(introduction.wire);
+  answer(
+    introduction: VerifiedIntroduction,
+    identity: Identity,
+    takeKey: () => TopicKey,
+    now: number | undefined,
+  ): Uint8Array {
+    this.#expectRecent(introduction.wire, now);
     const waited = runningTime() - introduction.verifiedAt;
     if (waited > INTRODUCTION_LIFETIME) throw tooOld(waited);
     if (this.#answered.has(introduction.hash)) {
@@ -365,8 +370,7 @@ export class Sponsor {
     return this.#replies.has(replyHash(reply));
   }
 
-  #expectRecent({ sentAt }: WireIntroduction): void {
-    const now = this.#clock.read();
+  #expectRecent({ sentAt }: WireIntroduction, now: number | undefined): void {
     if (now === undefined || !isTime(sentAt)) return;
     const ahead = this.#clock.tooFarAhead(sentAt, now);
     if (ahead !== undefined) {

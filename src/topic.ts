@@ -348,14 +348,15 @@ export class Topic {
   constructReply(introduction: Uint8Array | Introduction, options: { readonly context?: string } = {}): Uint8Array {
     this.#expectLive();
     expectOptions(options, CONTEXT_OPTIONS);
-    const verified = this.#verifiedIntroduction(introduction, options.context);
+    const now = this.#clock.read();
+    const verified = this.#verifiedIntroduction(introduction, options.context, now);
     if (!this.#pins.has(verified.wire.identityKey)) {
       throw new UntrustedKeyError(
         verified.sender.id,
         "the sender of this introduction is not trusted: compare its fingerprint, then addParticipant()",
       );
     }
-    return this.#sponsor.answer(verified, this.#identity, () => this.#key());
+    return this.#sponsor.answer(verified, this.#identity, () => this.#key(), now);
   }
 
   /**
@@ -462,7 +463,7 @@ export class Topic {
     const now = this.#clock.read();
     const bytes = expectBytes("wire", wire);
     const message = parse(bytes, this.maxPayloadBytes);
-    if (message.type === "introduction") return this.#raiseIntroduction(bytes, message, context);
+    if (message.type === "introduction") return this.#raiseIntroduction(bytes, message, context, now);
     if (message.type === "reply") return this.#raiseReply(bytes, message, context);
     return this.#decodeMessage(message, context, wanted, now, takesBatches);
   }
@@ -472,10 +473,10 @@ export class Topic {
     return this.#pins.has(participant.publicKey) ? "pinned" : "unknown";
   }
 
-  #raiseIntroduction(bytes: Uint8Array, wire: WireIntroduction, context: string): null {
+  #raiseIntroduction(bytes: Uint8Array, wire: WireIntroduction, context: string, now: number | undefined): null {
     const name = introductionHash(bytes);
     if (this.#newcomer.made(name)) return null;
-    const verified = this.#sponsor.raise(wire, name, context);
+    const verified = this.#sponsor.raise(wire, name, context, now);
     const { sender } = verified;
     const introduction: Introduction = Object.freeze({
       senderKey: sender.publicKey,
@@ -503,13 +504,17 @@ export class Topic {
     throw new IntroductionReplyError(reply);
   }
 
-  #verifiedIntroduction(given: Uint8Array | Introduction, context: string | undefined): VerifiedIntroduction {
+  #verifiedIntroduction(
+    given: Uint8Array | Introduction,
+    context: string | undefined,
+    now: number | undefined,
+  ): VerifiedIntroduction {
     const known = this.#introductions.get(given as Introduction);
     if (known !== undefined) return known;
     const bytes = expectBytes("introduction", given);
     const wire = parse(bytes, this.maxPayloadBytes);
     if (wire.type !== "introduction") throw new MalformedMessageError(`expected an introduction, got a ${wire.type}`);
-    return this.#sponsor.verify(wire, introductionHash(bytes), this.#context(context));
+    return this.#sponsor.verify(wire, introductionHash(bytes), this.#context(context), now);
   }
 
   #openedReply(given: Uint8Array | Reply, context: string | undefined): OpenedReply {
