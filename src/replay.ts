@@ -130,8 +130,12 @@ function compareMarks(a: Omit<Mark, "delivery" | "count">, b: Omit<Mark, "delive
 
 export class ReplayMemory {
   readonly #senders = new Map<string, Sender>();
+  /** Where the last message was accepted; most come where the one before came. Being the newest, it is not forgotten meanwhile. */
+  #last: { readonly sender: string; readonly context: string; readonly entry: Context } | undefined;
 
   #context(sender: string, context: string): Context | undefined {
+    const last = this.#last;
+    if (last !== undefined && last.sender === sender && last.context === context) return last.entry;
     return this.#senders.get(sender)?.contexts.get(contextKey(context));
   }
 
@@ -208,6 +212,8 @@ export class ReplayMemory {
   }
 
   #remember(sender: string, context: string): Context {
+    const last = this.#last;
+    if (last !== undefined && last.sender === sender && last.context === context) return last.entry;
     let known = this.#senders.get(sender);
     if (known === undefined) {
       known = { watermark: NOTHING, aliveWatermark: NOTHING, contexts: new Recent(MAX_CONTEXTS_PER_SENDER) };
@@ -222,6 +228,7 @@ export class ReplayMemory {
       alive: undefined,
     };
     contexts.use(key, entry, (oldest) => fold(oldest, known));
+    this.#last = { sender, context, entry };
     return entry;
   }
 }
