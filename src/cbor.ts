@@ -242,6 +242,13 @@ export class Reader {
     return this.skip(this.#expect(BYTES, "bytes"));
   }
 
+  /** A byte string of `length` bytes as a number, big endian; `undefined` where it has another length. */
+  number(length: number): number | undefined {
+    const found = this.#expect(BYTES, "bytes");
+    const start = this.#take(found);
+    return found === length ? readBigEndian(this.#bytes, start, start + length) : undefined;
+  }
+
   /** The next bytes, whatever they are, as a view. */
   skip(length: number): Uint8Array {
     const start = this.#take(length);

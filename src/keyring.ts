@@ -1,6 +1,6 @@
 /** The topic keys that a topic holds, and what is derived from each (PROTOCOL §4). */
-import { equalBytes, wipe } from "./bytes.js";
-import { Writer } from "./cbor.js";
+import { wipe } from "./bytes.js";
+import { readBigEndian, Writer } from "./cbor.js";
 import { kdf, type Label, labelPrefix, randomBytes } from "./crypto.js";
 import { KEY_BYTES, KEY_ID_BYTES } from "./limits.js";
 
@@ -29,6 +29,8 @@ export class TopicKey {
   readonly #messageKey: Uint8Array;
   /** A hint by which receivers find the key; says nothing about it. */
   readonly id: Uint8Array;
+  /** The id as a number, big endian. */
+  readonly idNumber: number;
   /** Names the key without revealing it; every signature covers it. */
   readonly commitment: Uint8Array;
   /** How what is signed of every message under this key begins. */
@@ -41,6 +43,7 @@ export class TopicKey {
     this.#key = new Uint8Array(key);
     this.#messageKey = kdf(key, "messageKey");
     this.id = kdf(key, "keyId").slice(0, KEY_ID_BYTES);
+    this.idNumber = readBigEndian(this.id, 0, KEY_ID_BYTES);
     this.commitment = kdf(key, "commitment");
     this.signaturePrefix = encodedPrefix("messageSignature", 8, this.commitment);
     this.dataPrefix = encodedPrefix("message", 4, this.id);
@@ -61,10 +64,12 @@ export class TopicKey {
   }
 }
 
+const NONE: readonly TopicKey[] = [];
+
 /** The keys that can be read. A topic without generations has one at most, for sending and reading. */
 export class Keyring {
   #current: TopicKey | undefined;
-  #all: readonly TopicKey[] = [];
+  #all = NONE;
 
   /** The key to send under. */
   get current(): TopicKey | undefined {
@@ -76,11 +81,11 @@ export class Keyring {
     const next = key === undefined ? undefined : new TopicKey(key);
     this.#current?.wipe();
     this.#current = next;
-    this.#all = next === undefined ? [] : [next];
+    this.#all = next === undefined ? NONE : [next];
   }
 
   /** Every key that a key id may mean. */
-  candidates(keyId: Uint8Array): readonly TopicKey[] {
-    return this.#current !== undefined && equalBytes(this.#current.id, keyId) ? this.#all : [];
+  candidates(keyId: number): readonly TopicKey[] {
+    return this.#current?.idNumber === keyId ? this.#all : NONE;
   }
 }

@@ -61,7 +61,8 @@ const MAX_DISCOVERY_BYTES = 4096;
 
 export interface WireMessage {
   readonly type: "message";
-  readonly keyId: Uint8Array;
+  /** As a number, big endian: tables are looked up by it. */
+  readonly keyId: number;
   readonly session: Uint8Array;
   readonly sequence: number;
   readonly ciphertext: Uint8Array;
@@ -92,6 +93,8 @@ export interface Plaintext {
   /** The first bytes of the sender's id, as the key of a table. */
   readonly senderHint: string;
   readonly delivery: AnyDelivery;
+  /** The delivery, and whether this is a batch, as the wire has it: what is signed. */
+  readonly deliveryNumber: number;
   readonly sentAt: number;
   readonly signature: Uint8Array;
   /** What the application sent; of a batch, all of it as it is signed. */
@@ -179,20 +182,16 @@ export function parse(bytes: Uint8Array, maxPayloadBytes: number): WireMessage |
   return malformed("a message, an introduction or a reply, with all of its items");
 }
 
-function sizedBytes(name: string, reader: Reader, length: number): Uint8Array {
-  const bytes = reader.bytes();
-  if (bytes.length !== length) malformed(`${name} of ${length} bytes`);
-  return bytes;
-}
-
 /** Reads the one shape that a message has; nearly all that comes is one. */
 function parseMessage(bytes: Uint8Array, maxPayloadBytes: number): WireMessage {
   const reader = new Reader(bytes);
   if (reader.array() !== 6) malformed("a message of 6 items");
   reader.unsigned();
   reader.unsigned();
-  const keyId = sizedBytes("a key id", reader, KEY_ID_BYTES);
-  const session = sizedBytes("a session", reader, SESSION_BYTES);
+  const keyId = reader.number(KEY_ID_BYTES);
+  if (keyId === undefined) malformed(`a key id of ${KEY_ID_BYTES} bytes`);
+  const session = reader.bytes();
+  if (session.length !== SESSION_BYTES) malformed(`a session of ${SESSION_BYTES} bytes`);
   const sequence = reader.unsigned();
   const ciphertext = reader.bytes();
   reader.end();
@@ -224,15 +223,19 @@ function parseReply(items: readonly CborItem[]): WireReply {
   };
 }
 
+/** What a message shows to everybody. */
+export interface Frame {
+  readonly keyId: Uint8Array;
+  readonly session: Uint8Array;
+  readonly sequence: number;
+}
+
 /**
  * Lays out a message whose ciphertext is still to be made: all but its last bytes, which are zeros.
  *
  * @returns the wire, and a view on those bytes: as many as `plaintextBytes` and a tag
  */
-export function frameMessage(
-  message: Omit<WireMessage, "type" | "ciphertext">,
-  plaintextBytes: number,
-): { wire: Uint8Array; ciphertext: Uint8Array } {
+export function frameMessage(message: Frame, plaintextBytes: number): { wire: Uint8Array; ciphertext: Uint8Array } {
   const { keyId, session, sequence } = message;
   const length = plaintextBytes + TAG_BYTES;
   const front = 3 + (1 + KEY_ID_BYTES) + (1 + SESSION_BYTES) + headLength(sequence) + headLength(length);
@@ -246,8 +249,7 @@ export function frameMessage(
   return { wire, ciphertext: wire.subarray(front) };
 }
 
-export function formatMessage(message: Omit<WireMessage, "type">): Uint8Array {
-  const { keyId, session, sequence, ciphertext } = message;
+export function formatMessage({ keyId, session, sequence }: Frame, ciphertext: Uint8Array): Uint8Array {
   return encode([VERSION, MESSAGE, keyId, session, sequence, ciphertext]);
 }
 
@@ -306,6 +308,7 @@ export function parsePlaintext(bytes: Uint8Array, sequence: number, signature: U
   return {
     senderHint: toTableKey(bytes, SENDER_HINT_BYTES),
     delivery,
+    deliveryNumber: number,
     sentAt: readBigEndian(bytes, SENDER_HINT_BYTES + 1, SIGNATURE_START),
     signature,
     payload,

@@ -13,7 +13,6 @@ import {
   type Plaintext,
   parsePlaintext,
   plaintextLength,
-  type WireMessage,
   writePlaintext,
 } from "./message.js";
 
@@ -41,7 +40,7 @@ export interface Content {
  */
 const nonce = new Uint8Array(NONCE_BYTES);
 const data = new Writer();
-const signed = new Writer();
+const signedInput = new Writer();
 const SMALL_PLAINTEXT = 4096;
 const smallPlaintext = new Front(new Uint8Array(SMALL_PLAINTEXT));
 const openedSignature = new Uint8Array(SIGNATURE_BYTES);
@@ -62,14 +61,19 @@ function writeData(key: TopicKey, { session, sequence, context }: Position): Uin
 }
 
 /** What the sender signs, all but the payload: nobody can lift it into another key, session, context or delivery. */
-function writeSigned(key: TopicKey, position: Position, content: Content, sender: Participant): Uint8Array {
-  return signed
+function writeSigned(
+  key: TopicKey,
+  position: Position,
+  content: Pick<Plaintext, "deliveryNumber" | "sentAt" | "payload">,
+  sender: Participant,
+): Uint8Array {
+  return signedInput
     .clear()
     .encoded(key.signaturePrefix)
     .bytes(position.session)
     .unsigned(position.sequence)
     .encoded(knownContext(position.context).encoded)
-    .unsigned(deliveryNumber(content))
+    .unsigned(content.deliveryNumber)
     .unsigned(content.sentAt)
     .encoded(Participant.encodedKeyOf(sender))
     .bytesHead(content.payload.length).view;
@@ -82,7 +86,8 @@ export function sealMessage(key: TopicKey, identity: Identity, position: Positio
   const senderHint = Participant.hintOf(identity.participant);
   const { wire, ciphertext } = frameMessage({ keyId: key.id, session, sequence }, plaintextLength(payload.length));
   const signature = writePlaintext(ciphertext, { senderHint, delivery, isBatch, sentAt }, payload);
-  identity.signHashed(signature, writeSigned(key, position, content, identity.participant), payload);
+  const signed = { deliveryNumber: deliveryNumber(content), sentAt, payload };
+  identity.signHashed(signature, writeSigned(key, position, signed, identity.participant), payload);
   sealInPlace(TopicKey.messageKeyOf(key), writeNonce(position), writeData(key, position), ciphertext);
   return wire;
 }
@@ -93,15 +98,13 @@ export function sealMessage(key: TopicKey, identity: Identity, position: Positio
  *
  * @throws MalformedMessageError where a holder of the topic key sealed something else than a message
  */
-export function openMessage(key: TopicKey, message: WireMessage, context: string): Plaintext | undefined {
-  const { session, sequence, ciphertext } = message;
-  const position = { session, sequence, context };
+export function openMessage(key: TopicKey, position: Position, ciphertext: Uint8Array): Plaintext | undefined {
   const length = ciphertext.length - TAG_BYTES;
   const plaintext = length <= SMALL_PLAINTEXT ? smallPlaintext.of(length) : new Uint8Array(length);
   const messageKey = TopicKey.messageKeyOf(key);
   if (!openInto(plaintext, messageKey, writeNonce(position), writeData(key, position), ciphertext)) return undefined;
   try {
-    return parsePlaintext(plaintext, sequence, openedSignature);
+    return parsePlaintext(plaintext, position.sequence, openedSignature);
   } finally {
     plaintext.fill(0);
   }
@@ -109,7 +112,6 @@ export function openMessage(key: TopicKey, message: WireMessage, context: string
 
 /** Whether `sender` signed this message, in this position and under this key. */
 export function isSignedBy(key: TopicKey, position: Position, plaintext: Plaintext, sender: Participant): boolean {
-  const { signature, delivery, sentAt, payload, batch } = plaintext;
-  const content = { delivery, sentAt, payload, isBatch: batch !== undefined };
-  return verifyHashed(signature, writeSigned(key, position, content, sender), payload, Participant.keyOf(sender));
+  const { signature, payload } = plaintext;
+  return verifyHashed(signature, writeSigned(key, position, plaintext, sender), payload, Participant.keyOf(sender));
 }

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Topic: the only place that orders the checks (PROTOCOL §10). */
 import { copyBytes, describe, expectBytes, expectOptions, fromTableKey, toHex, toTableKey, toUtf8 } from "./bytes.js";
+import { writeBigEndian } from "./cbor.js";
 import { Clock, isTime } from "./clock.js";
 import { expectContext } from "./context.js";
 import { loadCrypto } from "./crypto.js";
@@ -36,6 +37,7 @@ import {
   DEFAULT_MAX_CLOCK_SKEW,
   DEFAULT_MAX_PAYLOAD_BYTES,
   KEY_BYTES,
+  KEY_ID_BYTES,
   MAX_BATCH_PAYLOADS,
   MAX_PAYLOAD_BYTES,
 } from "./limits.js";
@@ -526,12 +528,16 @@ export class Topic {
     return this.#newcomer.open(bytes, wire, this.#context(context), true);
   }
 
-  #open(wire: WireMessage, context: string): { key: TopicKey; plaintext: Plaintext } {
+  #open(keyId: number, position: Position, ciphertext: Uint8Array): { key: TopicKey; plaintext: Plaintext } {
     if (this.#keyring.current === undefined) throw new MissingTopicKeyError();
-    const candidates = this.#keyring.candidates(wire.keyId);
-    if (candidates.length === 0) throw new UnknownTopicKeyError(wire.keyId.slice());
+    const candidates = this.#keyring.candidates(keyId);
+    if (candidates.length === 0) {
+      const bytes = new Uint8Array(KEY_ID_BYTES);
+      writeBigEndian(bytes, 0, KEY_ID_BYTES, keyId);
+      throw new UnknownTopicKeyError(bytes);
+    }
     for (const key of candidates) {
-      const plaintext = openMessage(key, wire, context);
+      const plaintext = openMessage(key, position, ciphertext);
       if (plaintext !== undefined) return { key, plaintext };
     }
     throw DecryptionError.withoutStack();
@@ -544,7 +550,9 @@ export class Topic {
     now: number | undefined,
     takesBatches: boolean,
   ): readonly Received[] | readonly UnverifiedMessage[] | null {
-    const { key, plaintext } = this.#open(wire, context);
+    const { keyId, session, sequence, ciphertext } = wire;
+    const position = { session, sequence, context };
+    const { key, plaintext } = this.#open(keyId, position, ciphertext);
     const { delivery, sentAt, payload, batch, senderHint } = plaintext;
     if (wanted.naive) {
       expectDelivery(
@@ -555,8 +563,6 @@ export class Topic {
       return (batch ?? [payload]).map((one) => new UnverifiedMessage(one.slice(), fromTableKey(senderHint)));
     }
 
-    const { session, sequence } = wire;
-    const position = { session, sequence, context };
     const mark = { session: toTableKey(session), sequence, sentAt, delivery, count: batch?.length ?? 1 };
     const self = this.#identity.participant;
     const isOwn = senderHint === self.hint && isSignedBy(key, position, plaintext, self);

@@ -162,11 +162,13 @@ describe("§10", () => {
     const { alice, bob } = await makePair();
     const first = parse(alice.encode("first"), 1 << 20);
     if (first.type !== "message") throw new Error("not a message");
-    bob.decode(formatMessage(first));
+    const keyId = new Uint8Array(4);
+    new DataView(keyId.buffer).setUint32(0, first.keyId);
+    bob.decode(formatMessage({ ...first, keyId }, first.ciphertext));
     // The broker knows session and key id, and tries every sequence to come, and the last one.
     for (const sequence of [1, 2, 3, 2000, 2 ** 53 - 1]) {
       const ciphertext = new Uint8Array(first.ciphertext);
-      expectCode("DECRYPTION_FAILED", () => bob.decode(formatMessage({ ...first, sequence, ciphertext })));
+      expectCode("DECRYPTION_FAILED", () => bob.decode(formatMessage({ ...first, keyId, sequence }, ciphertext)));
     }
     expect(bob.decode(alice.encode("second"))).toMatchObject({ sequence: 1, missed: 0 });
   });

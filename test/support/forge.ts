@@ -45,7 +45,7 @@ export function sealPlaintext(
   ).set(plaintext.signature);
   if (delivery !== undefined) inside[8] = delivery;
   const ciphertext = seal(TopicKey.messageKeyOf(key), nonce, data, inside);
-  return formatMessage({ keyId: key.id, session, sequence, ciphertext });
+  return formatMessage({ keyId: key.id, session, sequence }, ciphertext);
 }
 
 /** Opens a message as a holder of the topic key can. */
@@ -56,9 +56,9 @@ export function openWire(
 ): { position: Position; plaintext: Plaintext } {
   const message = parse(wire, 1 << 24);
   if (message.type !== "message") throw new Error("not a message");
-  const plaintext = openMessage(new TopicKey(topicKey), message, context);
+  const { session, sequence, ciphertext } = message;
+  const plaintext = openMessage(new TopicKey(topicKey), { session, sequence, context }, ciphertext);
   if (plaintext === undefined) throw new Error("the message does not open");
-  const { session, sequence } = message;
   return {
     position: { session: new Uint8Array(session), sequence, context },
     plaintext: { ...plaintext, signature: new Uint8Array(plaintext.signature) },
