@@ -114,8 +114,7 @@ export async function benchBatches(): Promise<void> {
 export async function benchCbor(): Promise<void> {
   const { alice } = await makePair();
   const wire = alice.encode(random(200));
-  const message = parse(wire, 1024);
-  if (message.type !== "message") throw new Error("not a message");
+  const message = { keyId: wire.slice(4, 8), session: wire.slice(9, 21), sequence: 0 };
   const measured = interleave(4000, {
     parse: () => parse(wire, 1024),
     format: () => frameMessage(message, 279),

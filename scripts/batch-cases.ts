@@ -151,9 +151,9 @@ export function batchCases(): BatchCase[] {
     accepted("right after another", { sequence: 3 }, before({}), 0),
     accepted("late, before another", { sequence: 0 }, before({ sequence: 3 }), 0),
     accepted(
-      "1,023 below the highest, the last that the window holds",
+      "16,383 below the highest, the last that the window holds",
       { sequence: 0 },
-      before({ sequence: 1023, payloads: ["00"] }),
+      before({ sequence: 16_383, payloads: ["00"] }),
       0,
     ),
     accepted("the same states once more", { delivery: "state" }, before({ delivery: "state" }), 0),
@@ -168,10 +168,10 @@ export function batchCases(): BatchCase[] {
       before({ sequence: 4, payloads: [""] }),
     ),
     otherwise(
-      "1,024 below the highest",
+      "16,384 below the highest",
       { refuse: "REPLAY" },
       { sequence: 0 },
-      before({ sequence: 1024, payloads: ["00"] }),
+      before({ sequence: 16_384, payloads: ["00"] }),
     ),
     otherwise(
       "older states than those accepted",

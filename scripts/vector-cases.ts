@@ -336,7 +336,7 @@ function refusedMessages(): MessageCase[] {
       { delivery: "command" },
       { before: [makeMessage({ delivery: "command" }).wire] },
     ),
-    refused("REPLAY", "event beyond the window", { sequence: 5 }, { before: [makeMessage({ sequence: 1029 }).wire] }),
+    refused("REPLAY", "event beyond the window", { sequence: 5 }, { before: [makeMessage({ sequence: 16_389 }).wire] }),
     refused(
       "STALE_MESSAGE",
       "state older than the newest",

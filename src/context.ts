@@ -19,6 +19,8 @@ export function expectContext(name: string, value: unknown): string {
 
 /** What is made of a context for each message: remembered, because a program names the same few again and again. */
 export interface KnownContext {
+  /** The context, in a string of its own: the caller's may be a slice of something large, which it would keep alive. */
+  readonly text: string;
   /** The context as the key of a table, never long: memory would otherwise grow with what others call their topics. */
   readonly key: string;
   /** The context in CBOR. */
@@ -26,20 +28,17 @@ export interface KnownContext {
 }
 
 const known = new Map<string, KnownContext>();
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 export function knownContext(context: string): KnownContext {
   const remembered = known.get(context);
   if (remembered !== undefined) return remembered;
-  const key = context.length <= LONGEST_PLAIN_KEY ? context : `#${toHex(hash("longContext", context))}`;
-  const made = { key, encoded: encode(context) };
-  if (context.length <= LONGEST_KNOWN_CONTEXT) {
+  const text = fromUtf8.decode(toUtf8("context", context));
+  const key = text.length <= LONGEST_PLAIN_KEY ? text : `#${toHex(hash("longContext", text))}`;
+  const made = { text, key, encoded: encode(text) };
+  if (text.length <= LONGEST_KNOWN_CONTEXT) {
     if (known.size >= MAX_KNOWN_CONTEXTS) known.delete(known.keys().next().value as string);
-    known.set(context, made);
+    known.set(text, made);
   }
   return made;
-}
-
-/** A context as the key of a table. */
-export function contextKey(context: string): string {
-  return context.length <= LONGEST_PLAIN_KEY ? context : knownContext(context).key;
 }

@@ -43,7 +43,7 @@ export const DEFAULT_MAX_CLOCK_SKEW = 5 * 60_000;
 /** Milliseconds after which a command is too old to be acted on. */
 export const DEFAULT_COMMAND_MAX_AGE = 30_000;
 
-/** Payloads in one batch: as many as a replay window holds, so that none falls out of it while the rest is marked. */
+/** Payloads in one batch: a sixteenth of a replay window, so that batches may overtake each other. */
 export const MAX_BATCH_PAYLOADS = 1024;
 /** Payloads that a collector gathers: at 64 a payload costs 4 bytes and a fortieth of a signature check; more gain little. */
 export const DEFAULT_BATCH_PAYLOADS = 64;
@@ -74,8 +74,11 @@ export const MAX_REPLY_BYTES = 1024;
 /** Pinned participants of one topic, each a few hundred bytes. */
 export const MAX_PARTICIPANTS = 1_000_000;
 
-/** Sequences below the highest that a session still tells apart: reordering that brokers really do, times ten. */
-export const REPLAY_WINDOW = 1024;
+/**
+ * Sequences below the highest that a session still tells apart: fifteen of the largest batches, 255 of a collector's, and more
+ * single messages than any broker reorders. A session that lost none of them needs 128 bytes for it, and at most 2.2 KB.
+ */
+export const REPLAY_WINDOW = 16_384;
 /** Live sessions of one sender in one context: a device restarts, it does not do so sixteen times at once. */
 export const MAX_SESSIONS_PER_CONTEXT = 16;
 /** Contexts of one sender that are told apart. */

@@ -4,7 +4,7 @@
  * own memory here, and all of it is bounded.
  */
 import { toTableKey } from "./bytes.js";
-import { contextKey } from "./context.js";
+import { knownContext } from "./context.js";
 import type { AnyDelivery } from "./errors.js";
 import { MAX_CONTEXTS_PER_SENDER, MAX_SESSIONS_PER_CONTEXT, REPLAY_WINDOW } from "./limits.js";
 
@@ -24,8 +24,7 @@ interface Session {
   readonly floor: number;
   /** Highest sequence accepted. */
   highest: number;
-  /** One bit for each of the last sequences, at its remainder. */
-  readonly window: Uint32Array;
+  readonly window: Window;
   /** Greatest time of an event or command accepted in it. */
   greatestSentAt: number;
 }
@@ -89,14 +88,48 @@ class Recent<V> {
   }
 }
 
-function bitOf(sequence: number): { word: number; bit: number } {
-  const position = sequence % REPLAY_WINDOW;
-  return { word: position >>> 5, bit: 1 << (position & 31) };
+/** Which of the last sequences were accepted, in blocks that are made when they are needed. */
+class Window {
+  readonly #blocks = new Array<Block | undefined>(WINDOW_BLOCKS);
+
+  isMarked(sequence: number): boolean {
+    const block = this.#blocks[Math.floor(sequence / BLOCK) % WINDOW_BLOCKS];
+    const { word, bit } = bitOf(sequence);
+    return block === FULL || (block !== undefined && ((block.words[word] as number) & bit) !== 0);
+  }
+
+  mark(sequence: number): void {
+    const at = Math.floor(sequence / BLOCK) % WINDOW_BLOCKS;
+    const block = this.#blocks[at] ?? { words: new Uint32Array(BLOCK / 32), marked: 0 };
+    if (block === FULL || this.isMarked(sequence)) return;
+    this.#blocks[at] = block;
+    const { word, bit } = bitOf(sequence);
+    block.words[word] = (block.words[word] as number) | bit;
+    // Nearly all blocks behind the newest are full; they share one.
+    if (++block.marked === BLOCK) this.#blocks[at] = FULL;
+  }
+
+  /** Forgets what had the places of the blocks that are entered on the way from one sequence up to another. */
+  advance(from: number, to: number): void {
+    const last = Math.floor(to / BLOCK);
+    const first = Math.max(Math.floor(from / BLOCK) + 1, last - WINDOW_BLOCKS + 1);
+    for (let block = first; block <= last; block++) this.#blocks[block % WINDOW_BLOCKS] = undefined;
+  }
 }
 
-function isMarked(session: Session, sequence: number): boolean {
-  const { word, bit } = bitOf(sequence);
-  return ((session.window[word] as number) & bit) !== 0;
+interface Block {
+  readonly words: Uint32Array;
+  marked: number;
+}
+
+const BLOCK = 1024;
+/** One more than the window has, because its ends may lie in the middle of a block. */
+const WINDOW_BLOCKS = REPLAY_WINDOW / BLOCK + 1;
+const FULL: Block = { words: new Uint32Array(0), marked: BLOCK };
+
+function bitOf(sequence: number): { word: number; bit: number } {
+  const position = sequence % BLOCK;
+  return { word: position >>> 5, bit: 1 << (position & 31) };
 }
 
 /** Marks a sequence and says how many before it were skipped. */
@@ -105,18 +138,10 @@ function mark(session: Session, sequence: number): number | undefined {
   // A state that came once more, long after: its place in the window is another's by now.
   if (sequence <= highest - REPLAY_WINDOW) return 0;
   if (sequence > highest) {
-    if (sequence - highest >= REPLAY_WINDOW) {
-      window.fill(0);
-    } else {
-      for (let skipped = highest + 1; skipped < sequence; skipped++) {
-        const { word, bit } = bitOf(skipped);
-        window[word] = (window[word] as number) & ~bit;
-      }
-    }
+    window.advance(highest, sequence);
     session.highest = sequence;
   }
-  const { word, bit } = bitOf(sequence);
-  window[word] = (window[word] as number) | bit;
+  window.mark(sequence);
   if (highest === NOTHING) return undefined;
   return Math.max(sequence - highest - 1, 0);
 }
@@ -136,7 +161,7 @@ export class ReplayMemory {
   #context(sender: string, context: string): Context | undefined {
     const last = this.#last;
     if (last !== undefined && last.sender === sender && last.context === context) return last.entry;
-    return this.#senders.get(sender)?.contexts.get(contextKey(context));
+    return this.#senders.get(sender)?.contexts.get(knownContext(context).key);
   }
 
   /** Why an event, command or will counts as seen; `undefined` for a new one, and for every state and alive. */
@@ -154,7 +179,7 @@ export class ReplayMemory {
     if (message.sentAt <= session.floor || message.sequence <= session.highest - REPLAY_WINDOW) return "too-old";
     const end = Math.min(message.sequence + message.count, session.highest + 1);
     for (let sequence = message.sequence; sequence < end; sequence++) {
-      if (isMarked(session, sequence)) return "seen";
+      if (session.window.isMarked(sequence)) return "seen";
     }
     return undefined;
   }
@@ -190,7 +215,7 @@ export class ReplayMemory {
     const session = known.sessions.get(key) ?? {
       floor: known.watermark,
       highest: NOTHING,
-      window: new Uint32Array(REPLAY_WINDOW / 32),
+      window: new Window(),
       greatestSentAt: NOTHING,
     };
     known.sessions.use(key, session, (oldest) => {
@@ -220,7 +245,7 @@ export class ReplayMemory {
       this.#senders.set(sender, known);
     }
     const { contexts } = known;
-    const key = contextKey(context);
+    const { key, text } = knownContext(context);
     const entry = contexts.get(key) ?? {
       watermark: known.watermark,
       sessions: new Recent<Session>(MAX_SESSIONS_PER_CONTEXT),
@@ -228,7 +253,7 @@ export class ReplayMemory {
       alive: undefined,
     };
     contexts.use(key, entry, (oldest) => fold(oldest, known));
-    this.#last = { sender, context, entry };
+    this.#last = { sender, context: text, entry };
     return entry;
   }
 }

@@ -1,6 +1,6 @@
 /** Our own sessions: the positions at which this topic sends (PROTOCOL §6.1). */
 import { toTableKey } from "./bytes.js";
-import { contextKey } from "./context.js";
+import { knownContext } from "./context.js";
 import type { Identity } from "./identity.js";
 import { MAX_OWN_SESSIONS, MAX_SENDING_CONTEXTS, MAX_SEQUENCE } from "./limits.js";
 import type { Position } from "./sealing.js";
@@ -27,7 +27,7 @@ export class SendingSessions {
 
   /** The next position in a context, for a message of this time that takes `count` sequences. No call gives one twice. */
   next(context: string, sentAt: number, count = 1): Position {
-    const key = contextKey(context);
+    const key = knownContext(context).key;
     let sending = this.#byContext.get(key);
     if (sending === undefined || sending.next > this.#maxSequence - (count - 1)) {
       sending = this.#draw(context, sentAt);
@@ -59,7 +59,7 @@ export class SendingSessions {
   }
 
   #draw(context: string, sentAt: number): Sending {
-    const key = contextKey(context);
+    const key = knownContext(context).key;
     const session = this.#identity.drawSession(sentAt, context);
     const sending = { session, key, next: 0, lastSentAt: sentAt };
     if (this.#own.size >= MAX_OWN_SESSIONS) {

@@ -41,12 +41,15 @@ describe("event", () => {
     expect(bob.decode(wire)?.sentAt).toBe(START);
   });
 
-  it("is refused beyond the window of 1,024 sequences", async () => {
+  it("is refused beyond the window of 16,384 sequences, and batches may overtake each other", async () => {
     const { alice, bob } = await makePair();
-    const wires = Array.from({ length: 1030 }, () => alice.encode("x"));
-    bob.decode(wires[1029] as Uint8Array);
-    expect(bob.decode(wires[6] as Uint8Array)?.sequence).toBe(6);
-    expect(expectCode("REPLAY", () => bob.decode(wires[5] as Uint8Array)).reason).toBe("too-old");
+    const first = [alice.encode("a"), alice.encode("b"), alice.encodeBatch(Array(1024).fill("c"))];
+    const batches = Array.from({ length: 15 }, () => alice.encodeBatch(Array(1024).fill("x")));
+    for (const wire of batches.reverse()) expect(bob.decodeBatch(wire)).toHaveLength(1024);
+    expect(bob.decodeBatch(first[2] as Uint8Array)).toHaveLength(1024);
+    // The highest is 2 + 16 · 1,024 − 1: the first two are 16,385 and 16,384 below it.
+    for (const wire of first.slice(0, 2)) expect(expectCode("REPLAY", () => bob.decode(wire)).reason).toBe("too-old");
+    for (const wire of batches) expect(expectCode("REPLAY", () => bob.decodeBatch(wire)).reason).toBe("seen");
   });
 });
 
