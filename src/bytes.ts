@@ -77,7 +77,7 @@ function trueGetter(name: string | symbol): (value: unknown) => unknown {
   return (value) => get.call(value);
 }
 const trueName = trueGetter(Symbol.toStringTag);
-const trueBuffer = trueGetter("buffer") as (value: unknown) => ArrayBuffer & { readonly resizable?: boolean };
+const trueBuffer = trueGetter("buffer") as (value: unknown) => ArrayBuffer;
 const trueOffset = trueGetter("byteOffset") as (value: unknown) => number;
 const trueLength = trueGetter("byteLength") as (value: unknown) => number;
 
@@ -90,7 +90,21 @@ export function expectBytes(name: string, value: unknown): Uint8Array {
   if (trueName(value) !== "Uint8Array") throw new TypeError(`"${name}" expected Uint8Array, got ${describe(value)}`);
   const buffer = trueBuffer(value);
   const view = new Uint8Array(buffer, trueOffset(value), trueLength(value));
-  return buffer instanceof ArrayBuffer && buffer.resizable !== true ? view : new Uint8Array(view);
+  return isFixed(buffer) ? view : new Uint8Array(view);
+}
+
+const bufferLength = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength")?.get;
+const bufferResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "resizable")?.get;
+
+/** Whether this is a buffer of this realm's own kind that neither moves nor is shared, whatever it says of itself. */
+function isFixed(buffer: ArrayBuffer): boolean {
+  if (!(buffer instanceof ArrayBuffer)) return false;
+  try {
+    bufferLength?.call(buffer);
+    return bufferResizable?.call(buffer) !== true;
+  } catch {
+    return false;
+  }
 }
 
 /** Refuses options that nobody reads: a misspelt one would leave a check off without a word. */

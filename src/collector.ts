@@ -17,7 +17,8 @@ import type { Topic } from "./topic.js";
 export interface CollectorOptions extends EncodeOptions {
   /**
    * Publishes one wire message; may give a promise that settles when the transport has it. Called one batch after the other, in
-   * the order in which payloads came, without waiting for the promise of the one before.
+   * the order in which payloads came, without waiting for the promise of the one before: who sends faster than the transport takes
+   * should await what `send` returns.
    */
   readonly publish: (wire: Uint8Array) => unknown;
   /** Milliseconds that the first payload of a batch waits for others, up to 60,000. Default: 5. 0: what is sent in one turn. */
@@ -74,7 +75,7 @@ export class Collector {
   readonly #maxBytes: number;
   readonly #underway = new Set<Promise<void>>();
   #waiting: Waiting[] = [];
-  #batchBytes = BATCH_HEAD;
+  #waitingBytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -117,24 +118,27 @@ export class Collector {
       typeof payload === "string" ? toUtf8("payload", payload) : expectBytes("payload (or a string)", payload).slice();
     const { maxPayloadBytes } = this.#topic;
     if (bytes.length > maxPayloadBytes) throw new MessageTooLargeError(bytes.length, maxPayloadBytes);
-    const length = MAX_PAYLOAD_HEAD + bytes.length;
-    if (this.#batchBytes + length > this.#maxBytes) this.#sendWaiting();
-    this.#batchBytes += length;
     const sent = new Promise<void>((resolve, reject) => {
       this.#waiting.push({ payload: bytes, resolve, reject });
     });
-    if (this.#waiting.length >= this.#maxPayloads) this.#sendWaiting();
-    else this.#timer ??= setTimeout(() => this.#sendWaiting(), this.#linger);
+    this.#waitingBytes += MAX_PAYLOAD_HEAD + bytes.length;
+    while (this.#waiting.length >= this.#maxPayloads || BATCH_HEAD + this.#waitingBytes > this.#maxBytes) {
+      if (!this.#sendFirst(false)) break;
+    }
+    if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#sendAll(), this.#linger);
     return sent;
   }
 
-  /** Sends what waits now. Resolves when everything taken so far was published, or failed: each `send` tells which. */
+  /**
+   * Sends what waits now. Resolves when everything taken so far was published, or failed: each `send` tells which. `publish` must
+   * not wait for it: it would wait for itself.
+   */
   async flush(): Promise<void> {
-    this.#sendWaiting();
+    this.#sendAll();
     await Promise.all(this.#underway);
   }
 
-  /** Sends what waits, waits for it as `flush` does, and takes nothing more. */
+  /** Takes nothing more, and sends and waits as `flush` does. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.flush();
@@ -145,32 +149,53 @@ export class Collector {
     return this.close();
   }
 
-  #sendWaiting(): void {
+  #sendAll(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#batchBytes = BATCH_HEAD;
-    if (waiting.length === 0) return;
-    const sending = this.#sendBatch(waiting.map(({ payload }) => payload)).then(
-      () => {
-        for (const { resolve } of waiting) resolve();
-      },
-      (error: unknown) => {
-        for (const { reject } of waiting) reject(error);
-      },
-    );
-    this.#underway.add(sending);
-    void sending.then(() => this.#underway.delete(sending));
+    while (this.#sendFirst(true)) {
+      // Until nothing waits.
+    }
   }
 
-  /** Up to the promise of `publish` it runs at once, so that batches are published in their order. */
-  async #sendBatch(payloads: readonly Uint8Array[]): Promise<void> {
+  /**
+   * Sends the first of what waits: as many as one batch holds, or, unless `all` are to go, as many as fill one. Says whether there
+   * were any. `publish` is called later, in a turn of its own, so that no code of the caller runs while this table changes.
+   */
+  #sendFirst(all: boolean): boolean {
+    let count = 0;
+    let bytes = BATCH_HEAD;
+    for (const { payload } of this.#waiting.slice(0, this.#maxPayloads)) {
+      bytes += MAX_PAYLOAD_HEAD + payload.length;
+      if (count > 0 && bytes > this.#maxBytes) break;
+      count++;
+    }
+    const isFull = count === this.#maxPayloads || bytes > this.#maxBytes;
+    if (count === 0 || !(all || isFull)) return false;
+    const batch = this.#waiting.splice(0, count);
+    for (const { payload } of batch) this.#waitingBytes -= MAX_PAYLOAD_HEAD + payload.length;
+    if (this.#waiting.length === 0) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    }
+    const sending = Promise.resolve()
+      .then(() => this.#publish(this.#encode(batch.map(({ payload }) => payload))))
+      .then(
+        () => {
+          for (const { resolve } of batch) resolve();
+        },
+        (error: unknown) => {
+          for (const { reject } of batch) reject(error);
+        },
+      );
+    this.#underway.add(sending);
+    void sending.then(() => this.#underway.delete(sending));
+    return true;
+  }
+
+  #encode(payloads: readonly Uint8Array[]): Uint8Array {
     const [first] = payloads;
-    const wire =
-      payloads.length === 1
-        ? this.#topic.encode(first as Uint8Array, this.#encodeOptions)
-        : this.#topic.encodeBatch(payloads, this.#encodeOptions);
-    await this.#publish(wire);
+    return payloads.length === 1
+      ? this.#topic.encode(first as Uint8Array, this.#encodeOptions)
+      : this.#topic.encodeBatch(payloads, this.#encodeOptions);
   }
 }

@@ -8,7 +8,7 @@
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 import { environmentBackend, loadNative } from "#native-backend";
 import type { Backend, BackendName } from "./backends/backend.js";
-import { loadWasm, type Sodium } from "./backends/wasm.js";
+import { type Kem, loadWasm } from "./backends/wasm.js";
 import { type CborItem, encodeView, Writer } from "./cbor.js";
 import { BackendError } from "./errors.js";
 import {
@@ -49,7 +49,7 @@ export type Label = keyof typeof LABELS;
 const BACKEND_NAMES: readonly string[] = ["native", "wasm"] satisfies BackendName[];
 
 let wasm: Backend | undefined;
-let sodium: Sodium | undefined;
+let kem: Kem | undefined;
 let current: Backend | undefined;
 let loading: Promise<void> = Promise.resolve();
 
@@ -70,7 +70,7 @@ export function loadCrypto(wanted: BackendName | "auto" = "auto"): Promise<void>
 async function load(wanted: BackendName | "auto"): Promise<void> {
   const name = agreedBackend(wanted);
   if (current === undefined) {
-    if (wasm === undefined) ({ backend: wasm, sodium } = await loadWasm());
+    if (wasm === undefined) ({ backend: wasm, kem } = await loadWasm());
     current = name === "wasm" ? wasm : await nativeBackend(wasm, name === "native");
   } else if (name !== undefined && name !== current.name) {
     throw new BackendError(
@@ -141,10 +141,10 @@ export function backend(): Backend {
   return current;
 }
 
-/** The wrapper of the WebAssembly, for key encapsulation: the only thing that native builds do not have. */
-function wrapper(): Sodium {
+/** Key encapsulation, which is WebAssembly's on either backend. */
+function loadedKem(): Kem {
   backend();
-  return sodium as Sodium;
+  return kem as Kem;
 }
 
 const noBytes = new Uint8Array(0);
@@ -312,8 +312,10 @@ export function isIdentityKey(publicKey: Uint8Array): boolean {
 /** An X-Wing key pair (draft-connolly-cfrg-xwing-kem) from its 32-byte seed, which is its secret key. */
 export function kemKeyPair(seed: Uint8Array): { publicKey: Uint8Array; secretKey: Uint8Array } {
   expectLength("seed", seed, KEY_BYTES);
-  const { publicKey, privateKey } = wrapper().crypto_kem_xwing_seed_keypair(seed);
-  return { publicKey, secretKey: privateKey };
+  const publicKey = new Uint8Array(KEM_PUBLIC_KEY_BYTES);
+  const secretKey = new Uint8Array(KEY_BYTES);
+  loadedKem().keyPair(publicKey, secretKey, seed);
+  return { publicKey, secretKey };
 }
 
 /** X-Wing to a public key from the wire; `undefined` where libsodium refuses it. `seed` is 64 random bytes. */
@@ -323,20 +325,24 @@ export function kemEncapsulate(
 ): { ciphertext: Uint8Array; sharedSecret: Uint8Array } | undefined {
   expectLength("publicKey", publicKey, KEM_PUBLIC_KEY_BYTES);
   expectLength("seed", seed, KEM_ENCAPSULATION_SEED_BYTES);
-  try {
-    return wrapper().crypto_kem_xwing_enc_deterministic(publicKey, seed);
-  } catch {
-    return undefined;
-  }
+  const ciphertext = new Uint8Array(KEM_CIPHERTEXT_BYTES);
+  const sharedSecret = new Uint8Array(KEY_BYTES);
+  const used = loadedKem();
+  if (!used.encapsulate(ciphertext, sharedSecret, publicKey, seed)) return undefined;
+  // libsodium leaves the shared secret on the stack of the WebAssembly; the same call for another puts that in its place.
+  const [otherCiphertext, otherSecret] = [new Uint8Array(KEM_CIPHERTEXT_BYTES), new Uint8Array(KEY_BYTES)];
+  used.encapsulate(otherCiphertext, otherSecret, publicKey, randomBytes(KEM_ENCAPSULATION_SEED_BYTES));
+  return { ciphertext, sharedSecret };
 }
 
 /** The shared secret of an X-Wing ciphertext from the wire; `undefined` where libsodium refuses it. */
 export function kemDecapsulate(ciphertext: Uint8Array, secretKey: Uint8Array): Uint8Array | undefined {
   expectLength("ciphertext", ciphertext, KEM_CIPHERTEXT_BYTES);
   expectLength("secretKey", secretKey, KEY_BYTES);
-  try {
-    return wrapper().crypto_kem_xwing_dec(ciphertext, secretKey);
-  } catch {
-    return undefined;
-  }
+  const sharedSecret = new Uint8Array(KEY_BYTES);
+  const used = loadedKem();
+  if (!used.decapsulate(sharedSecret, ciphertext, secretKey)) return undefined;
+  // As above: with a key of nobody, the same call leaves a secret of nobody.
+  used.decapsulate(new Uint8Array(KEY_BYTES), ciphertext, randomBytes(KEY_BYTES));
+  return sharedSecret;
 }

@@ -56,15 +56,15 @@ function named(errorClass: { prototype: Error }, name: string): void {
   Object.defineProperty(errorClass.prototype, "name", { value: name, configurable: true });
 }
 
-/** @internal Runs `call`, in which errors capture no stack. */
+/** @internal Runs `call`, in which errors capture no stack. Nothing but `call` runs, also where somebody watches the limit. */
 export function withoutStack<T>(call: () => T): T {
-  const limit: unknown = Reflect.get(Error, "stackTraceLimit");
-  if (typeof limit !== "number") return call();
+  const limit = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit");
+  if (typeof limit?.value !== "number" || limit.writable !== true) return call();
   Reflect.set(Error, "stackTraceLimit", 0);
   try {
     return call();
   } finally {
-    Reflect.set(Error, "stackTraceLimit", limit);
+    Reflect.set(Error, "stackTraceLimit", limit.value);
   }
 }
 

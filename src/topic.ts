@@ -1,6 +1,16 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Topic: the only place that orders the checks (PROTOCOL §10). */
-import { copyBytes, describe, expectBytes, expectOptions, fromTableKey, toHex, toTableKey, toUtf8 } from "./bytes.js";
+import {
+  copyBytes,
+  describe,
+  expectBytes,
+  expectOptions,
+  fromTableKey,
+  toHex,
+  toTableKey,
+  toUtf8,
+  wipe,
+} from "./bytes.js";
 import { writeBigEndian } from "./cbor.js";
 import { Clock, isTime } from "./clock.js";
 import { expectContext } from "./context.js";
@@ -72,6 +82,13 @@ import { type Mark, ReplayMemory } from "./replay.js";
 import { isSignedBy, openMessage, type Position, sealMessage } from "./sealing.js";
 import { SendingSessions } from "./sessions.js";
 
+/** How something is sent. */
+interface Sending {
+  readonly delivery: Delivery;
+  readonly context: string;
+  readonly sentAt: number;
+}
+
 const NAIVE_DELIVERIES: readonly Delivery[] = ["event", "state"];
 
 /**
@@ -134,6 +151,8 @@ export class Topic {
    * @throws BackendError when `backend` names one that cannot be had
    */
   static async create(options: TopicOptions = {}): Promise<Topic> {
+    // Before a backend is chosen for the whole process.
+    expectOptions(options, TOPIC_OPTIONS);
     await loadCrypto(options.backend);
     return new Topic(options);
   }
@@ -207,8 +226,8 @@ export class Topic {
    */
   encode(payload: string | Uint8Array, options: EncodeOptions = {}): Uint8Array {
     this.#expectLive();
-    expectOptions(options, ENCODE_OPTIONS);
-    return this.#seal(this.#payload(payload), 1, false, options);
+    const wanted = this.#sending(options);
+    return this.#seal(this.#payload(payload), 1, false, wanted);
   }
 
   /**
@@ -232,26 +251,31 @@ export class Topic {
    */
   encodeBatch(payloads: Iterable<string | Uint8Array>, options: EncodeOptions = {}): Uint8Array {
     this.#expectLive();
-    expectOptions(options, ENCODE_OPTIONS);
     if (typeof payloads === "string" || ArrayBuffer.isView(payloads)) {
       throw new TypeError(`"payloads" expected a list of payloads, got ${describe(payloads)}: call encode() for one`);
     }
     const parts: Uint8Array[] = [];
+    let length = 0;
+    // What gives the payloads is the caller's code: it may use a buffer again for the next, or change this topic.
     for (const payload of payloads) {
       if (parts.length === MAX_BATCH_PAYLOADS) {
         throw new RangeError(
           `"payloads" expected at most ${MAX_BATCH_PAYLOADS} payloads, got more: make several batches`,
         );
       }
-      parts.push(this.#payload(payload));
+      const part = this.#payload(payload);
+      length += part.length;
+      this.#expectFits(length);
+      parts.push(part.slice());
     }
     if (parts.length === 0) throw new RangeError('"payloads" expected at least one payload, got none');
     this.#expectFits(batchLength(parts));
+    const wanted = this.#sending(options);
     const batch = formatBatch(parts);
     try {
-      return this.#seal(batch, parts.length, true, options);
+      return this.#seal(batch, parts.length, true, wanted);
     } finally {
-      batch.fill(0);
+      wipe(batch, ...parts);
     }
   }
 
@@ -264,12 +288,13 @@ export class Topic {
   encodeWill(payload: string | Uint8Array, options: { readonly context?: string } = {}): WillMessages {
     this.#expectLive();
     expectOptions(options, CONTEXT_OPTIONS);
-    const bytes = this.#payload(payload);
+    const bytes = this.#payload(payload).slice();
     const context = this.#context(options.context);
     this.#key();
     this.#clock.expectUsable("will");
     const single = (delivery: AnyDelivery, content: Uint8Array) => {
       const sentAt = this.#clock.nextSentAt();
+      this.#expectLive();
       const position: Position = this.#sessions.single(context, sentAt);
       const message = { delivery, sentAt, payload: content, isBatch: false };
       const wire = sealMessage(this.#key(), this.#identity, position, message);
@@ -334,7 +359,9 @@ export class Topic {
       throw new RangeError('"name" expected at most 64 bytes of UTF-8 without control characters');
     }
     const context = this.#context(options.context);
-    return this.#newcomer.introduce(this.#identity, { name, sentAt: this.#clock.nextSentAt(), context });
+    const sentAt = this.#clock.nextSentAt();
+    this.#expectLive();
+    return this.#newcomer.introduce(this.#identity, { name, sentAt, context });
   }
 
   /**
@@ -351,6 +378,7 @@ export class Topic {
     this.#expectLive();
     expectOptions(options, CONTEXT_OPTIONS);
     const now = this.#clock.read();
+    this.#expectLive();
     const verified = this.#verifiedIntroduction(introduction, options.context, now);
     if (!this.#pins.has(verified.wire.identityKey)) {
       throw new UntrustedKeyError(
@@ -439,15 +467,22 @@ export class Topic {
     if (length > this.maxPayloadBytes) throw new MessageTooLargeError(length, this.maxPayloadBytes);
   }
 
-  /** What `encode` and `encodeBatch` have in common: a message that takes `count` sequences. */
-  #seal(payload: Uint8Array, count: number, isBatch: boolean, options: EncodeOptions): Uint8Array {
-    const { delivery: given = "event" } = options;
+  /** Reads how something is to be sent, and when: the last code of the caller that runs before it is sealed. */
+  #sending(options: EncodeOptions): Sending {
+    expectOptions(options, ENCODE_OPTIONS);
+    const { delivery: given = "event", context } = options;
     const delivery = expectSentDelivery(given);
-    const context = this.#context(options.context);
+    const checked = this.#context(context);
     this.#key();
     if (delivery !== "event") this.#clock.expectUsable(delivery);
     const sentAt = this.#clock.nextSentAt();
-    // The key is taken after the clock, which is the caller's code and may have changed it.
+    this.#expectLive();
+    return { delivery, context: checked, sentAt };
+  }
+
+  /** Seals what takes `count` sequences. */
+  #seal(payload: Uint8Array, count: number, isBatch: boolean, { delivery, context, sentAt }: Sending): Uint8Array {
+    // The key is taken here, because the caller's code may have changed it.
     const key = this.#key();
     const position = this.#sessions.next(context, sentAt, count);
     return sealMessage(key, this.#identity, position, { delivery, sentAt, payload, isBatch });
@@ -463,6 +498,7 @@ export class Topic {
     const wanted = readDecodeOptions(options);
     const context = this.#context(wanted.context);
     const now = this.#clock.read();
+    this.#expectLive();
     const bytes = expectBytes("wire", wire);
     const message = parse(bytes, this.maxPayloadBytes);
     if (message.type === "introduction") return this.#raiseIntroduction(bytes, message, context, now);

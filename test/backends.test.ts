@@ -262,6 +262,13 @@ describe.runIf(hasNative())("native code", () => {
       { blake2b: (out) => out.fill(1) },
       { sign: (signature) => signature.fill(1) },
       { encrypt: () => undefined },
+      { isPrimeOrderPoint: () => false },
+      {
+        blake2b: (out, key, front, tail) => {
+          if (tail.length < 4096) native.blake2b(out, key, front, tail);
+        },
+      },
+      { decrypt: (plaintext, ...rest) => plaintext.length > 0 && native.decrypt(plaintext, ...rest) },
     ];
     for (const one of lax) expect(agree({ ...native, ...one }, wasm), Object.keys(one).join()).toBe(false);
   });
@@ -322,6 +329,7 @@ describe("the choice of a backend", () => {
     expect(run(here(), create("auto"))).toBe(usual);
     expect(run(here(), create(), { STRINGPHONE_BACKEND: "wasm" })).toBe("wasm");
     expect(run(here(), create(), { STRINGPHONE_BACKEND: "auto" })).toBe(usual);
+    expect(run(here(), create(), { STRINGPHONE_BACKEND: "" })).toBe(usual);
     expect(run(here(), create("wasm"), { STRINGPHONE_BACKEND: "auto" })).toBe("wasm");
   });
 
@@ -360,6 +368,11 @@ describe("the choice of a backend", () => {
     const both = `const all = [Topic.create({ backend: "wasm" }), Topic.create({ backend: "native" })];
       console.log((await Promise.allSettled(all)).map((one) => one.status).join(), cryptoBackend());`;
     expect(run(here(), both)).toBe("fulfilled,rejected wasm");
+  });
+
+  it("is not made by a call that fails otherwise", () => {
+    const failing = `await Topic.create({ backend: "wasm", nmae: 1 }).catch(() => undefined); ${create()}`;
+    expect(run(here(), failing)).toBe(usual);
   });
 
   it("must be one that there is", () => {

@@ -127,6 +127,7 @@ describe("closing", () => {
       isClosed = true;
     });
     expect(codeOf(await collector.send("b").catch((error) => error))).toBe("DISPOSED");
+    await vi.advanceTimersByTimeAsync(0);
     expect(wires).toHaveLength(1);
     expect(isClosed).toBe(false);
     publishedBy?.();
@@ -147,6 +148,60 @@ describe("closing", () => {
       void collector.send("b");
     }
     expect(received).toEqual(["a", "b"]);
+  });
+});
+
+describe("a publish that calls back", () => {
+  it("sends what it sends in order, and within the bounds", async () => {
+    const { alice, bob } = await makePair({ maxPayloadBytes: 100 });
+    const received: string[] = [];
+    const outcomes: Promise<void>[] = [];
+    let calls = 0;
+    const collector: Collector = new Collector(alice, {
+      publish: (wire) => {
+        received.push(...bob.decodeBatch(wire).map((one) => one.text()));
+        if (calls++ === 0) outcomes.push(collector.send("s".repeat(60)));
+      },
+    });
+    for (const letter of ["a", "b"]) outcomes.push(collector.send(letter.repeat(60)));
+    await vi.advanceTimersByTimeAsync(5);
+    await collector.close();
+    await Promise.all(outcomes);
+    expect(received.map((text) => text[0])).toEqual(["a", "b", "s"]);
+  });
+
+  it("and closes, has everything published before close resolves", async () => {
+    const { alice, bob } = await makePair();
+    const received: string[] = [];
+    let closed: Promise<void> | undefined;
+    const collector: Collector = new Collector(alice, {
+      maxPayloads: 2,
+      publish: (wire) => {
+        received.push(...bob.decodeBatch(wire).map((one) => one.text()));
+        closed ??= collector.close();
+      },
+    });
+    const outcomes = ["a", "b", "c"].map((text) => collector.send(text));
+    await vi.advanceTimersByTimeAsync(0);
+    await closed;
+    await Promise.all(outcomes);
+    expect(received).toEqual(["a", "b", "c"]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("or flushes: flush resolves after the very batch was published", async () => {
+    const { alice } = await makePair();
+    const log: string[] = [];
+    const collector: Collector = new Collector(alice, {
+      publish: async () => {
+        void collector.flush().then(() => log.push("flushed"));
+        await Promise.resolve();
+        log.push("published");
+      },
+    });
+    await Promise.all([collector.send("a"), collector.flush()]);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(log).toEqual(["published", "flushed"]);
   });
 });
 

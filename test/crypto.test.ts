@@ -55,12 +55,22 @@ describe("the WebAssembly heap", () => {
     crypto.kdf(key, "message", secret);
     const pair = crypto.signingKeyPair(key);
     crypto.verify(crypto.sign(bytes(3), pair.secretKey), bytes(3), pair.publicKey);
+    const kemSeed = crypto.randomBytes(64);
+    const kem = crypto.kemKeyPair(secret.slice(0, 32));
+    const { ciphertext, sharedSecret } = crypto.kemEncapsulate(kem.publicKey, kemSeed) as {
+      ciphertext: Uint8Array;
+      sharedSecret: Uint8Array;
+    };
+    expect(crypto.kemDecapsulate(ciphertext, kem.secretKey)).toEqual(sharedSecret);
     // The wrapper leaves what it was given: so the search finds what is there.
     sodium.crypto_generichash(32, nonce, null);
     expect(heap().includes(Buffer.from(nonce.subarray(16)))).toBe(true);
     // The first bytes of a block are the allocator's once it is free.
     expect(heap().includes(Buffer.from(key.subarray(16)))).toBe(false);
     expect(heap().includes(Buffer.from(secret.subarray(100)))).toBe(false);
+    expect(heap().includes(Buffer.from(secret.subarray(16, 32)))).toBe(false);
+    expect(heap().includes(Buffer.from(kemSeed.subarray(32)))).toBe(false);
+    expect(heap().includes(Buffer.from(sharedSecret.subarray(16)))).toBe(false);
   });
 });
 

@@ -17,7 +17,8 @@ const JOINED_BYTES = 4096;
 /** What the environment asks for: `STRINGPHONE_BACKEND`, as it is written there. */
 export function environmentBackend(): string | undefined {
   const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
-  return process?.env?.["STRINGPHONE_BACKEND"];
+  // Set to nothing is what a compose file makes of a variable that nobody set.
+  return process?.env?.["STRINGPHONE_BACKEND"] || undefined;
 }
 
 /** Loads sodium-native; rejects where it is not installed, does not fit this machine, or answers otherwise than `reference`. */
@@ -57,8 +58,11 @@ function backendOf(sodium: SodiumNative): Backend {
       }
       joined.set(front);
       joined.set(tail, front.length);
-      sodium.crypto_generichash(out, joinedFront.of(length), usedKey);
-      joined.fill(0, 0, length);
+      try {
+        sodium.crypto_generichash(out, joinedFront.of(length), usedKey);
+      } finally {
+        joined.fill(0, 0, length);
+      }
     },
 
     encrypt(bytes, data, nonce, key) {

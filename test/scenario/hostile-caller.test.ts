@@ -214,3 +214,114 @@ describe("a device without a clock", () => {
     }
   });
 });
+
+describe("code of the caller that runs in the middle", () => {
+  it("may use one buffer for all payloads of a batch, or wipe each", async () => {
+    const { alice, bob } = await makePair();
+    const buffer = new Uint8Array(1);
+    function* payloads(): Generator<Uint8Array> {
+      for (let i = 1; i <= 5; i++) {
+        buffer[0] = i;
+        yield buffer;
+        buffer[0] = 0;
+      }
+    }
+    const received = bob.decodeBatch(alice.encodeBatch(payloads()));
+    expect(received.map(({ payload }) => payload[0])).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("may take the payload away by its clock: it is read afterwards, and nothing is sent of what was not there", async () => {
+    const { alice, bob, clock } = await makePair();
+    const payload = new TextEncoder().encode("before");
+    let change = (): void => undefined;
+    const careless = await Topic.create({
+      topicKey: alice.topicKey as Uint8Array,
+      name: NAME,
+      clock: () => {
+        change();
+        return clock.now;
+      },
+    });
+    bob.addParticipant(careless.publicKey);
+    change = () => payload.set(new TextEncoder().encode("behind"));
+    expect(bob.decode(careless.encode(payload))?.text()).toBe("behind");
+    expect(bob.decode(careless.encode(payload))?.sequence).toBe(1);
+  });
+
+  it("may dispose the topic: every call says so, and nothing is made with wiped keys", async () => {
+    const { bob } = await makePair();
+    const calls: ((topic: Topic) => unknown)[] = [
+      (topic) => topic.encode("x"),
+      (topic) => topic.encodeBatch(["x"]),
+      (topic) => topic.encodeWill("x"),
+      (topic) => topic.constructIntro(),
+      (topic) => topic.decode(bob.encode("x")),
+      (topic) => topic.constructReply(bob.constructIntro()),
+    ];
+    for (const call of calls) {
+      let isReady = false;
+      const topic: Topic = await Topic.create({
+        topicKey: bob.topicKey as Uint8Array,
+        name: NAME,
+        clock: () => {
+          if (isReady) topic.dispose();
+          return START;
+        },
+      });
+      isReady = true;
+      expectCode("DISPOSED", () => call(topic));
+    }
+  });
+
+  it("may send large strings many times: a batch that cannot fit is refused before it is all there", async () => {
+    const { alice } = await makePair({ maxPayloadBytes: 1000 });
+    let taken = 0;
+    function* payloads(): Generator<string> {
+      for (; taken < 1000; taken++) yield "x".repeat(600);
+    }
+    expectCode("MESSAGE_TOO_LARGE", () => alice.encodeBatch(payloads()));
+    expect(taken).toBe(1);
+  });
+
+  it("may make the limit of stack traces a property with code: it does not run between the parts of a message", async () => {
+    const { alice, bob } = await makePair();
+    const [junk, good] = [alice.encode("junk"), alice.encode("good")];
+    junk[60] = (junk[60] as number) ^ 1;
+    expectCode("DECRYPTION_FAILED", () => bob.decode(junk));
+    const original = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit") as PropertyDescriptor;
+    let isInside = false;
+    Object.defineProperty(Error, "stackTraceLimit", {
+      configurable: true,
+      get: () => {
+        if (!isInside) {
+          isInside = true;
+          alice.encode("another");
+          isInside = false;
+        }
+        return 10;
+      },
+      set: () => undefined,
+    });
+    try {
+      expect(bob.decode(good)?.text()).toBe("good");
+    } finally {
+      Object.defineProperty(Error, "stackTraceLimit", original);
+    }
+  });
+
+  it("may cut contexts out of large texts: none of them is kept alive", async () => {
+    const { alice } = await makePair();
+    const { gc } = globalThis as { gc?: () => void };
+    const heap = (): number => {
+      gc?.();
+      return process.memoryUsage().heapUsed;
+    };
+    const before = heap();
+    for (let i = 0; i < 100; i++) {
+      const frame = `home/device/number/${i}/temperature `.padEnd(1 << 20, String.fromCharCode(97 + (i % 26)));
+      alice.encode("x", { context: frame.slice(0, 30) });
+    }
+    expect(gc).toBeDefined();
+    expect(heap() - before).toBeLessThan(20_000_000);
+  });
+});
