@@ -141,8 +141,11 @@ export function backend(): Backend {
   return current;
 }
 
-/** The wrapper of the WebAssembly, for key encapsulation: the only thing that native builds do not have. */
-function wrapper(): Sodium {
+/**
+ * The wrapper of the WebAssembly: for key encapsulation, the only thing that native builds do not have, and for what
+ * stringphone/compat alone needs, so that nobody else carries it.
+ */
+export function wrapper(): Sodium {
   backend();
   return sodium as Sodium;
 }
