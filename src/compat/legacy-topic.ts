@@ -22,6 +22,7 @@ import {
   MessageTooLargeError,
   MissingTopicKeyError,
   ReplayError,
+  type Reply,
   type Standing,
   UntrustedKeyError,
 } from "../errors.js";
@@ -279,7 +280,7 @@ export class LegacyTopic {
    * @throws UntrustedKeyError when nothing shows that the sponsor named made it
    * @throws DecryptionError, InvalidKeyError when it is forged
    */
-  parseReply(reply: Uint8Array | LegacyReply, options: LegacyReplyOptions = {}): boolean {
+  parseReply(reply: Uint8Array | Reply, options: LegacyReplyOptions = {}): boolean {
     this.#expectLive();
     expectOptions(options, LEGACY_REPLY_OPTIONS);
     const sponsor = options.sponsor === undefined ? undefined : copyBytes("sponsor", options.sponsor, KEY_BYTES);
@@ -403,7 +404,7 @@ export class LegacyTopic {
     return verifyIntroduction(wire);
   }
 
-  #wireOfReply(given: Uint8Array | LegacyReply): LegacyWireReply {
+  #wireOfReply(given: Uint8Array | Reply): LegacyWireReply {
     const known = this.#replies.get(given);
     if (known !== undefined) return known;
     const wire = parse(expectBytes("reply", given), this.#maxPayloadBytes);
