@@ -45,15 +45,17 @@ export interface Bridge {
    *
    * @throws StringphoneError whatever `LegacyTopic.decode` throws: nothing is sent on then
    */
-  toTopic(wire: Uint8Array, options?: { readonly context?: string }): Uint8Array | null;
+  readonly toTopic: (wire: Uint8Array, options?: { readonly context?: string }) => Uint8Array | null;
   /**
    * What to publish on 0.1 for bytes that came on version 1: nothing for our own and for control messages, several for a
-   * batch.
+   * batch. `retained` says whether the transport says that the broker had retained it.
    *
-   * @param options.retained whether the transport says that the broker had retained it
    * @throws StringphoneError whatever `Topic.decodeBatch` throws: nothing is sent on then
    */
-  toLegacy(wire: Uint8Array, options?: { readonly context?: string; readonly retained?: boolean }): Uint8Array[];
+  readonly toLegacy: (
+    wire: Uint8Array,
+    options?: { readonly context?: string; readonly retained?: boolean },
+  ) => Uint8Array[];
 }
 
 /**
