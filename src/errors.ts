@@ -298,10 +298,11 @@ named(IntroductionError, "IntroductionError");
 export class IntroductionReplyError extends StringphoneError {
   readonly code = "INTRODUCTION_REPLY";
   readonly reply: Reply;
-  constructor(reply: Reply) {
-    super(
-      "the message is a reply to our introduction: compare its fingerprint, then parseReply() and addParticipant()",
-    );
+  constructor(
+    reply: Reply,
+    message = "the message is a reply to our introduction: compare its fingerprint, then parseReply() and addParticipant()",
+  ) {
+    super(message);
     this.reply = reply;
   }
 }

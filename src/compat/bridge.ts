@@ -8,7 +8,8 @@ import type { LegacyReceived } from "./received.js";
 import { nameOf } from "./seen.js";
 
 const BRIDGE_OPTIONS = ["legacy", "topic", "delivery", "deliveries", "context", "toTopicPayload", "toLegacyPayload"];
-const CALL_OPTIONS = ["context", "retained"];
+const TO_TOPIC_OPTIONS = ["context"];
+const TO_LEGACY_OPTIONS = ["context", "retained"];
 
 /** What a bridge is made of. */
 export interface BridgeOptions {
@@ -43,14 +44,16 @@ export interface Bridge {
   /**
    * What to publish on version 1 for bytes that came on 0.1; `null` for our own, and for what `toTopicPayload` keeps back.
    *
-   * @throws StringphoneError whatever `LegacyTopic.decode` throws: nothing is sent on then
+   * @throws MissingTopicKeyError until both sides have a topic key: pair them before, each by its own `decode`
+   * @throws StringphoneError whatever `LegacyTopic.decode` throws: nothing is sent on then. An introduction in it is one of `legacy`
    */
   readonly toTopic: (wire: Uint8Array, options?: { readonly context?: string }) => Uint8Array | null;
   /**
    * What to publish on 0.1 for bytes that came on version 1: nothing for our own and for control messages, several for a
    * batch. `retained` says whether the transport says that the broker had retained it.
    *
-   * @throws StringphoneError whatever `Topic.decodeBatch` throws: nothing is sent on then
+   * @throws MissingTopicKeyError until both sides have a topic key
+   * @throws StringphoneError whatever `Topic.decodeBatch` throws: nothing is sent on then. An introduction in it is one of `topic`
    */
   readonly toLegacy: (
     wire: Uint8Array,
@@ -118,7 +121,7 @@ export function bridge(options: BridgeOptions): Bridge {
 
   return {
     toTopic: (wire, call = {}) => {
-      expectOptions(call, CALL_OPTIONS);
+      expectOptions(call, TO_TOPIC_OPTIONS);
       expectKeysApart(legacy, topic);
       const message = legacy.decode(wire);
       const payload = message && toTopicPayload(message);
@@ -126,7 +129,7 @@ export function bridge(options: BridgeOptions): Bridge {
     },
 
     toLegacy: (wire, call = {}) => {
-      expectOptions(call, CALL_OPTIONS);
+      expectOptions(call, TO_LEGACY_OPTIONS);
       expectKeysApart(legacy, topic);
       const { retained = false } = call;
       const messages = topic.decodeBatch(wire, { delivery: deliveries, retained, ...at(call.context) });

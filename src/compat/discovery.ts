@@ -98,9 +98,12 @@ export class OwnIntroductions {
     expectIdentityKey(reply.claimedSenderKey);
     for (const { keyPair } of open) {
       const key = agree(reply.encryptionKey, keyPair.secretKey);
-      const topicKey = openBox(key, reply.nonce, reply.box);
-      wipe(key);
-      if (topicKey !== undefined) return topicKey;
+      try {
+        const topicKey = openBox(key, reply.nonce, reply.box);
+        if (topicKey !== undefined) return topicKey;
+      } finally {
+        wipe(key);
+      }
     }
     throw DecryptionError.withoutStack();
   }
@@ -157,8 +160,9 @@ export class OthersIntroductions {
   ): Uint8Array {
     const keyPair = announced ?? agreementKeyPair();
     const nonce = randomBytes(NONCE_BYTES);
-    const key = agree(wire.encryptionKey, keyPair.secretKey);
+    let key: Uint8Array | undefined;
     try {
+      key = agree(wire.encryptionKey, keyPair.secretKey);
       const reply = formatReply({
         recipientId: wire.claimedSenderId,
         nonce,

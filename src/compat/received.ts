@@ -30,16 +30,15 @@ export interface LegacyReply extends Reply {
   readonly isAuthenticated: boolean;
 }
 
+const UNAUTHENTICATED =
+  "the message is a reply to our introduction, and nothing shows who made it: parseReply() adopts its topic key, and takes it " +
+  "from one sponsor alone if you name that";
+
 /** A reply to our introduction on the wire of 0.1. Its `name` and `code` are those of `IntroductionReplyError`. */
 export class LegacyIntroductionReplyError extends IntroductionReplyError {
   declare readonly reply: LegacyReply;
 
   constructor(reply: LegacyReply) {
-    super(reply);
-    if (!reply.isAuthenticated) {
-      this.message =
-        "the message is a reply to our introduction, and nothing shows who made it: parseReply() adopts its topic key, " +
-        "and takes it from one sponsor alone if you name that";
-    }
+    super(reply, reply.isAuthenticated ? undefined : UNAUTHENTICATED);
   }
 }

@@ -1,8 +1,9 @@
 import { inspect } from "node:util";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { LegacyIntroductionReplyError, LegacySeed, LegacyTopic, LegacyTopicKey } from "../../src/compat/index.js";
-import { LegacyIdentity, verifyRaw } from "../../src/compat/legacy-crypto.js";
+import { agree, agreementKeyPair, LegacyIdentity, sealBox, verifyRaw } from "../../src/compat/legacy-crypto.js";
 import { LegacyReceived } from "../../src/compat/received.js";
+import { formatReply } from "../../src/compat/wire.js";
 import { sign, signingKeyPair } from "../../src/crypto.js";
 import { IntroductionReplyError, isStringphoneError, StringphoneError, Topic } from "../../src/index.js";
 import { expectCode, thrownBy } from "../support/expect.js";
@@ -288,6 +289,7 @@ describe("a reply", () => {
     if (!(error instanceof LegacyIntroductionReplyError)) throw error;
     expect(error.reply.isAuthenticated).toBe(false);
     expect(error.message).toContain("nothing shows who made it");
+    expect(error.stack).toContain("nothing shows who made it");
     expect(isStringphoneError(error)).toBe(true);
   });
 
@@ -345,6 +347,45 @@ describe("a reply", () => {
     const honest = sponsorLegacy(alice, newcomer);
     expect(newcomer.parseReply(honest, { sponsor })).toBe(true);
     expect(newcomer.topicKey?.bytes).toEqual(alice.topicKey?.bytes);
+  });
+
+  it("of a sponsor whose introduction was pushed out by others is nobody's again, until it introduces itself anew", async () => {
+    let now = 5000;
+    vi.spyOn(performance, "now").mockImplementation(() => now);
+    const [newcomer, flood] = [await LegacyTopic.create(), await LegacyTopic.create()];
+    // A sponsor as 0.1 has them: one X25519 key for as long as it runs.
+    const identity = new LegacyIdentity(bytes(9));
+    const { publicKey: sponsor } = identity.participant;
+    const box = agreementKeyPair();
+    const intro = Uint8Array.of(0x69, ...sponsor, ...identity.sign(box.publicKey), ...box.publicKey);
+    const hear = (wire: Uint8Array) => {
+      now += 1000;
+      expectCode("INTRODUCTION", () => newcomer.decode(wire));
+    };
+    const authenticated = (): boolean => {
+      const key = agree(newcomer.constructIntro().slice(97), box.secretKey);
+      const nonce = bytes(1, 24);
+      const wire = formatReply({
+        recipientId: newcomer.id,
+        nonce,
+        box: sealBox(key, nonce, bytes(1)),
+        encryptionKey: box.publicKey,
+        claimedSenderKey: sponsor,
+      });
+      const error = thrownBy(() => newcomer.decode(wire));
+      if (!(error instanceof LegacyIntroductionReplyError)) throw error;
+      if (!error.reply.isAuthenticated)
+        expectCode("UNTRUSTED_KEY", () => newcomer.parseReply(error.reply, { sponsor }));
+      return error.reply.isAuthenticated;
+    };
+    hear(intro);
+    for (let i = 0; i < 1023; i++) hear(flood.constructIntro());
+    expect(authenticated()).toBe(true);
+    hear(flood.constructIntro());
+    expect(authenticated()).toBe(false);
+    hear(intro);
+    expect(authenticated()).toBe(true);
+    for (const topic of [newcomer, flood]) topic.dispose();
   });
 
   it("never replaces a topic key, and an old one never comes back", async () => {
