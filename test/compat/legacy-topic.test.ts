@@ -344,7 +344,14 @@ describe("a reply", () => {
     expectCode("UNTRUSTED_KEY", () => newcomer.parseReply(renamed, { sponsor }));
     expect(newcomer.topicKey).toBeUndefined();
 
+    // He puts another name on Alice's own reply: she signed that X25519 key, and nobody else did.
     const honest = sponsorLegacy(alice, newcomer);
+    const stolen = new Uint8Array(honest);
+    stolen.set(bob.publicKey, 121);
+    expect(expectCode("INTRODUCTION_REPLY", () => newcomer.decode(stolen)).reply).toMatchObject({
+      isAuthenticated: false,
+    });
+    expectCode("UNTRUSTED_KEY", () => newcomer.parseReply(stolen, { sponsor: bob.publicKey }));
     expect(newcomer.parseReply(honest, { sponsor })).toBe(true);
     expect(newcomer.topicKey?.bytes).toEqual(alice.topicKey?.bytes);
   });
@@ -408,6 +415,17 @@ describe("a reply", () => {
     for (const reply of [forged, honest, later]) expectCode("FOREIGN_REPLY", () => newcomer.parseReply(reply));
     newcomer.constructIntro();
     for (const reply of [forged, honest, later]) expectCode("DECRYPTION_FAILED", () => newcomer.parseReply(reply));
+  });
+
+  it("ends our introductions: their secrets are wiped, and nothing is sent under them", async () => {
+    vi.useFakeTimers();
+    const { alice } = await makeLegacyPair();
+    const [newcomer, next] = [await LegacyTopic.create(), await LegacyTopic.create()];
+    const intro = newcomer.constructIntro();
+    expect(vi.getTimerCount()).toBe(1);
+    newcomer.parseReply(sponsorLegacy(alice, newcomer, intro));
+    expect(vi.getTimerCount()).toBe(0);
+    expect(sponsorLegacy(newcomer, next).slice(89, 121)).not.toEqual(introductionOf(intro).encryptionKey);
   });
 
   it("that was decoded is worth nothing once the introductions ended", async () => {
