@@ -71,15 +71,16 @@ export class Front {
 
 const typedArrays: object = Object.getPrototypeOf(Uint8Array.prototype);
 
-/** Reads what a typed array really is and has, whatever a subclass says of itself. */
-function trueGetter(name: string | symbol): (value: unknown) => unknown {
-  const { get } = Object.getOwnPropertyDescriptor(typedArrays, name) as { get: () => unknown };
-  return (value) => get.call(value);
+/** Reads what something really is and has, whatever a subclass says of itself; throws for what is of another kind. */
+function trueGetter(of: object, name: string | symbol): (value: unknown) => unknown {
+  const found = Object.getOwnPropertyDescriptor(of, name) as { get: () => unknown } | undefined;
+  // What this engine does not know yet, nothing has.
+  return found === undefined ? () => undefined : (value) => found.get.call(value);
 }
-const trueName = trueGetter(Symbol.toStringTag);
-const trueBuffer = trueGetter("buffer") as (value: unknown) => ArrayBuffer;
-const trueOffset = trueGetter("byteOffset") as (value: unknown) => number;
-const trueLength = trueGetter("byteLength") as (value: unknown) => number;
+const trueName = trueGetter(typedArrays, Symbol.toStringTag);
+const trueBuffer = trueGetter(typedArrays, "buffer") as (value: unknown) => ArrayBuffer;
+const trueOffset = trueGetter(typedArrays, "byteOffset") as (value: unknown) => number;
+const trueLength = trueGetter(typedArrays, "byteLength") as (value: unknown) => number;
 
 /**
  * A plain view on the argument, a Uint8Array of any realm (Node's Buffer is one): nothing that its
@@ -93,15 +94,15 @@ export function expectBytes(name: string, value: unknown): Uint8Array {
   return isFixed(buffer) ? view : new Uint8Array(view);
 }
 
-const bufferLength = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength")?.get;
-const bufferResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "resizable")?.get;
+const bufferLength = trueGetter(ArrayBuffer.prototype, "byteLength");
+const bufferResizable = trueGetter(ArrayBuffer.prototype, "resizable");
 
 /** Whether this is a buffer of this realm's own kind that neither moves nor is shared, whatever it says of itself. */
 function isFixed(buffer: ArrayBuffer): boolean {
   if (!(buffer instanceof ArrayBuffer)) return false;
   try {
-    bufferLength?.call(buffer);
-    return bufferResizable?.call(buffer) !== true;
+    bufferLength(buffer);
+    return bufferResizable(buffer) !== true;
   } catch {
     return false;
   }

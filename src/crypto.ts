@@ -50,6 +50,7 @@ const BACKEND_NAMES: readonly string[] = ["native", "wasm"] satisfies BackendNam
 
 let wasm: Backend | undefined;
 let kem: Kem | undefined;
+let module: unknown;
 let current: Backend | undefined;
 let loading: Promise<void> = Promise.resolve();
 
@@ -70,7 +71,7 @@ export function loadCrypto(wanted: BackendName | "auto" = "auto"): Promise<void>
 async function load(wanted: BackendName | "auto"): Promise<void> {
   const name = agreedBackend(wanted);
   if (current === undefined) {
-    if (wasm === undefined) ({ backend: wasm, kem } = await loadWasm());
+    if (wasm === undefined) ({ backend: wasm, kem, module } = await loadWasm());
     current = name === "wasm" ? wasm : await nativeBackend(wasm, name === "native");
   } else if (name !== undefined && name !== current.name) {
     throw new BackendError(
@@ -147,7 +148,14 @@ function loadedKem(): Kem {
   return kem as Kem;
 }
 
+/** @internal The module of the WebAssembly, for what only stringphone/compat computes: so nobody else carries it. */
+export function wasmModule(): unknown {
+  backend();
+  return module;
+}
+
 const noBytes = new Uint8Array(0);
+
 function expectLength(name: string, bytes: Uint8Array, length: number): void {
   if (bytes.length !== length) {
     throw new RangeError(`"${name}" expected Uint8Array of length ${length}, got length=${bytes.length}`);

@@ -80,7 +80,7 @@ export class BackendError extends StringphoneError {
 }
 named(BackendError, "BackendError");
 
-/** The bytes are not a message of version 1. Ignore them: nothing about them was authenticated. */
+/** The bytes are not a message of version 1 (of 0.1 in `stringphone/compat`). Ignore them: nothing about them was authenticated. */
 export class MalformedMessageError extends StringphoneError {
   readonly code = "MALFORMED_MESSAGE";
 }
@@ -160,8 +160,8 @@ named(DecryptionError, "DecryptionError");
 export class UntrustedKeyError extends StringphoneError {
   readonly code = "UNTRUSTED_KEY";
   /**
-   * First bytes of the id that the sender claims: 8 of a message, all 16 of an introduction. Of a message it is
-   * *not verified*: whoever holds the topic key can write any.
+   * First bytes of the id that the sender claims: 8 of a message, all 16 of an introduction, and of whatever
+   * `stringphone/compat` refuses. Of a message or a reply it is *not verified*: whoever holds the topic key can write any.
    */
   readonly claimedSender: Uint8Array;
   constructor(claimedSender: Uint8Array, message: string) {
@@ -177,7 +177,7 @@ named(UntrustedKeyError, "UntrustedKeyError");
  */
 export class BadSignatureError extends StringphoneError {
   readonly code = "BAD_SIGNATURE";
-  /** First 8 bytes of the id that the message claims; whole (16) of an introduction. Not verified. */
+  /** First 8 bytes of the id that the message claims; whole (16) of an introduction, and in `stringphone/compat`. Not verified. */
   readonly claimedSender: Uint8Array;
   constructor(claimedSender: Uint8Array) {
     super(
@@ -298,10 +298,11 @@ named(IntroductionError, "IntroductionError");
 export class IntroductionReplyError extends StringphoneError {
   readonly code = "INTRODUCTION_REPLY";
   readonly reply: Reply;
-  constructor(reply: Reply) {
-    super(
-      "the message is a reply to our introduction: compare its fingerprint, then parseReply() and addParticipant()",
-    );
+  constructor(
+    reply: Reply,
+    message = "the message is a reply to our introduction: compare its fingerprint, then parseReply() and addParticipant()",
+  ) {
+    super(message);
     this.reply = reply;
   }
 }

@@ -149,6 +149,11 @@ function displayNameItem(item: CborItem | undefined): string {
   return item;
 }
 
+/** Whether bytes have the type and a length of stringphone 0.1: "s" from 121 bytes on, "i" with 129, "r" with 153. */
+function looksLegacy({ [0]: type, length }: Uint8Array): boolean {
+  return (type === 0x73 && length >= 121) || (type === 0x69 && length === 129) || (type === 0x72 && length === 153);
+}
+
 /**
  * Says of bytes that are none of ours, and of those of another version, what they are. A later version may look
  * different after its second item, so the version is read first: here if it has one byte, a longer one by the shape.
@@ -156,6 +161,9 @@ function displayNameItem(item: CborItem | undefined): string {
 function refuseStrangers(bytes: Uint8Array): void {
   const [head, version] = bytes;
   if (head === undefined || head < 0x80 || head > 0x97) {
+    if (looksLegacy(bytes)) {
+      malformed("version 1, got what looks like stringphone 0.1: LegacyTopic of stringphone/compat reads that");
+    }
     malformed("a message of stringphone, got bytes that begin otherwise: was it sent in clear?");
   }
   if (version !== undefined && version < 24 && version !== VERSION) throw new UnsupportedVersionError(version);

@@ -35,7 +35,10 @@ export interface TopicOptions {
    * gone with the topic. Never use a seed of stringphone 0.1 here.
    */
   readonly seed?: Uint8Array;
-  /** 32 secret bytes of `generateTopicKey`. Default: none yet; ask for it with `constructIntro`. */
+  /**
+   * 32 secret bytes of `generateTopicKey`. Default: none yet; ask for it with `constructIntro`. Never use a topic key of
+   * stringphone 0.1 here.
+   */
   readonly topicKey?: Uint8Array;
   /**
    * What every message is bound to unless the call names another `context`: usually the MQTT topic name.

@@ -4,7 +4,8 @@ import type { Participant } from "./identity.js";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-abstract class Decoded {
+/** A payload, and the ways to read it. */
+export abstract class Decoded {
   /** The bytes that the sender gave to `encode`; they are the caller's. */
   readonly payload: Uint8Array;
 
@@ -89,7 +90,10 @@ export class Received extends Decoded {
  * whether it came before.
  */
 export class UnverifiedMessage extends Decoded {
-  /** First 8 bytes of the id that the sender claims. Any holder of the topic key can claim any. */
+  /**
+   * First 8 bytes of the id that the sender claims, all 16 of a message of 0.1 (`stringphone/compat`). Any holder of the topic
+   * key can claim any.
+   */
   readonly claimedSender: Uint8Array;
 
   /** @internal */

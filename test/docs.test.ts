@@ -94,7 +94,10 @@ async function compile(modules: readonly Block[]): Promise<string[]> {
   const tsconfig = {
     extends: join(root, "tsconfig.json"),
     compilerOptions: {
-      paths: { stringphone: [join(root, "src/index.ts")] },
+      paths: {
+        stringphone: [join(root, "src/index.ts")],
+        "stringphone/compat": [join(root, "src/compat/index.ts")],
+      },
       // An example may name what it does not go on to use.
       noUnusedLocals: false,
       noUnusedParameters: false,

@@ -21,6 +21,13 @@ const LAYERS: readonly (readonly string[])[] = [
   ["topic"],
   ["collector"],
   ["index"],
+  // What is built on the core. Nothing above imports anything from here.
+  ["compat/limits", "compat/options", "compat/secrets"],
+  ["compat/wire", "compat/seen", "compat/received", "compat/legacy-crypto"],
+  ["compat/discovery"],
+  ["compat/legacy-topic"],
+  ["compat/bridge"],
+  ["compat/index"],
 ];
 
 const folder = new URL("../src/", import.meta.url);
@@ -41,6 +48,15 @@ it("every file has a layer", () => {
 
 it.each(files)("%s imports only from its own layer and those before it", (file) => {
   expect(importsOf(file).filter((one) => layerOf(one) < 0 || layerOf(one) > layerOf(file))).toEqual([]);
+});
+
+it("compat imports the core, one by one and not through its index, and the core never imports compat", () => {
+  const compat = files.filter((file) => file.startsWith("compat/"));
+  expect(compat.length).toBeGreaterThan(0);
+  expect(compat.filter((file) => importsOf(file).includes("index"))).toEqual([]);
+  expect(files.filter((file) => !compat.includes(file) && /from "[^"]*compat/.test(textOf(file)))).toEqual([]);
+  // The wrapper of libsodium, beside key encapsulation, is for compat's primitives only.
+  expect(files.filter((file) => /\bwrapper\b.* from /.test(textOf(file)))).toEqual(["compat/legacy-crypto"]);
 });
 
 it.each([

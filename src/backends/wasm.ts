@@ -90,10 +90,11 @@ export interface Kem {
 const ROOM_BYTES = 4096;
 
 /** Loads libsodium-wrappers. */
-export async function loadWasm(): Promise<{ backend: Backend; kem: Kem }> {
+export async function loadWasm(): Promise<{ backend: Backend; kem: Kem; module: unknown }> {
   const { default: sodium } = await import("libsodium-wrappers");
   await sodium.ready;
-  return partsOf((sodium as unknown as { libsodium: Module }).libsodium);
+  const { libsodium: module } = sodium as unknown as { libsodium: Module };
+  return { ...partsOf(module), module };
 }
 
 function partsOf(module: Module): { backend: Backend; kem: Kem } {

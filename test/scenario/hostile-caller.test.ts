@@ -300,7 +300,7 @@ describe("code of the caller that runs in the middle", () => {
         }
         return 10;
       },
-      set: () => undefined,
+      set: () => {},
     });
     try {
       expect(bob.decode(good)?.text()).toBe("good");

@@ -39,7 +39,9 @@ export async function ensureBuilt(): Promise<void> {
   }
   try {
     await writeFile(`${lock}/pid`, String(process.pid));
-    if (!existsSync(`${root}dist/index.js`)) await promisify(execFile)("npm", ["run", "-s", "build"], { cwd: root });
+    const built = ["index.js", "compat/index.js"];
+    if (!built.every((file) => existsSync(`${root}dist/${file}`)))
+      await promisify(execFile)("npm", ["run", "-s", "build"], { cwd: root });
   } finally {
     await rm(lock, { recursive: true, force: true });
   }

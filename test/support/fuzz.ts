@@ -15,7 +15,7 @@ export const corpus: readonly { readonly name: string; readonly bytes: string }[
   readFileSync(new URL("../corpus/inputs.json", import.meta.url), "utf8"),
 );
 
-class Random {
+export class Random {
   #state: number;
 
   constructor(seed: number) {

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
@@ -28,4 +29,18 @@ export function requireProgram(name: string): boolean {
   if (process.env["CI"]) throw new Error(`${name} is not installed, and these tests must not be skipped in CI`);
   console.log(`skipped: ${name} is not installed; on Debian, "apt-get install ${name}" brings it`);
   return false;
+}
+
+/**
+ * The path of a Python that can import a module, Debian's before any other; `undefined` where there is none, with the same
+ * manners as `requireProgram`.
+ */
+export function requirePython(module: string, debianPackage: string): string | undefined {
+  const found = ["/usr/bin/python3", "python3"].find(
+    (python) => spawnSync(python, ["-c", `import ${module}`], { stdio: "ignore" }).status === 0,
+  );
+  if (found !== undefined) return found;
+  if (process.env["CI"]) throw new Error(`no Python can import ${module}, and these tests must not be skipped in CI`);
+  console.log(`skipped: no Python can import ${module}; on Debian, "apt-get install ${debianPackage}" brings it`);
+  return undefined;
 }
