@@ -55,8 +55,8 @@ it("compat imports the core, one by one and not through its index, and the core 
   expect(compat.length).toBeGreaterThan(0);
   expect(compat.filter((file) => importsOf(file).includes("index"))).toEqual([]);
   expect(files.filter((file) => !compat.includes(file) && /from "[^"]*compat/.test(textOf(file)))).toEqual([]);
-  // The wrapper of libsodium, beside key encapsulation, is for compat's primitives only.
-  expect(files.filter((file) => /\bwrapper\b.* from /.test(textOf(file)))).toEqual(["compat/legacy-crypto"]);
+  // The module of the WebAssembly is for compat's primitives only.
+  expect(files.filter((file) => /\bwasmModule\b.* from /.test(textOf(file)))).toEqual(["compat/legacy-crypto"]);
 });
 
 it.each([
