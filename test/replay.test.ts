@@ -176,6 +176,17 @@ describe("the window agrees with a plain set", () => {
     }
   });
 
+  it("the last one of a block that is missing is not taken for one that came", () => {
+    for (const missing of [0, 500, 1023, 1024, 2047]) {
+      const memory = new ReplayMemory();
+      for (let i = 0; i < 3000; i++) if (i !== missing) memory.accept("a", NAME, event(0, i, 1 + i));
+      expect(memory.seen("a", NAME, event(0, missing, 1 + missing)), `${missing}`).toBeUndefined();
+      memory.accept("a", NAME, event(0, missing, 1 + missing));
+      for (let i = 0; i < 3000; i += 7) expect(memory.seen("a", NAME, event(0, i, 1 + i))).toBe("seen");
+      expect(memory.seen("a", NAME, event(0, missing, 1 + missing))).toBe("seen");
+    }
+  });
+
   it("a state that comes once more, long after, takes no other message's place in the window", () => {
     const memory = new ReplayMemory();
     const state: Mark = { ...event(0, 0, 100), delivery: "state" };
