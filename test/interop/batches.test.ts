@@ -334,44 +334,79 @@ describe("what is remembered of a batch", () => {
       }
     }
   };
-  const first: Step = ["event", 5000, 1, [undefined]];
+  const [WINDOW, HIGH] = [16_384, 50_000];
+  const EDGE = HIGH - WINDOW; // the last that is too old
+  const first: Step = ["event", HIGH, 1, [undefined]];
+  /** The window's worth of payloads from this one on, in batches of 1,024. */
+  const full = (kind: Delivery, from: number): Step[] =>
+    Array.from({ length: 16 }, (_, i) => [kind, from + 1024 * i, 1024, [0, 0, 0]]);
 
   test.each(["event", "command"] as const)("%ss at the edges of the window", async (kind) => {
-    await run([first, [kind, 3977, 1, [0]]]);
-    await run([first, [kind, 3976, 1, "REPLAY"]]);
-    await run([first, [kind, 3976, 2, "REPLAY"], [kind, 3977, 1, [0]]]);
-    await run([first, [kind, 2953, 1024, "REPLAY"], [kind, 3977, 1023, [0, 0, 0]], [kind, 3977, 1, "REPLAY"]]);
-    await run([first, [kind, 3977, 1024, "REPLAY"], [kind, 3977, 1023, [0, 0, 0]], [kind, 4999, 1, "REPLAY"]]);
-    await run([first, [kind, 4999, 2, "REPLAY"], [kind, 5000, 2, "REPLAY"], [kind, 4999, 1, [0]]]);
-    await run([first, [kind, 5001, 1024, [0, 0, 0]], [kind, 4999, 1, "REPLAY"], [kind, 6025, 1, [0]]]);
-    await run([first, [kind, 5001, 1023, [0, 0, 0]], [kind, 5000, 1, "REPLAY"], [kind, 6024, 1, [0]]]);
-    await run([first, [kind, 5002, 1023, [1, 0, 0]], [kind, 5001, 1, [0]], [kind, 6025, 1, [0]]]);
-    await run([first, [kind, 5003, 1023, [2, 0, 0]], [kind, 5001, 1, "REPLAY"], [kind, 5002, 1, [0]]]);
-    await run([first, [kind, 5003, 1024, [2, 0, 0]], [kind, 5002, 1, "REPLAY"], [kind, 6027, 1024, [0, 0, 0]]]);
+    await run([first, [kind, EDGE + 1, 1, [0]]]);
+    await run([first, [kind, EDGE, 1, "REPLAY"]]);
+    await run([first, [kind, EDGE - 1, 1, "REPLAY"]]);
+    await run([first, [kind, EDGE, 2, "REPLAY"], [kind, EDGE + 1, 1, [0]]]);
+    await run([first, [kind, EDGE - 1023, 1024, "REPLAY"], [kind, EDGE + 1, 1024, [0, 0, 0]]]);
+    await run([first, [kind, EDGE - 1022, 1024, "REPLAY"], [kind, EDGE + 1, 1, [0]], [kind, EDGE + 1, 1, "REPLAY"]]);
+    await run([first, [kind, EDGE - 500, 1024, "REPLAY"], [kind, EDGE + 1, 523, [0, 0, 0]]]);
+    await run([first, [kind, EDGE, 1024, "REPLAY"], [kind, EDGE + 1, 1023, [0, 0, 0]]]);
+    // all that is within it, and nothing else
+    const within = full(kind, EDGE + 1).slice(0, 15);
+    await run([first, ...within, [kind, HIGH - 1023, 1024, "REPLAY"], [kind, HIGH - 1023, 1023, [0, 0, 0]]]);
+    await run([first, ...[...within].reverse(), [kind, EDGE + 1, 1, "REPLAY"], [kind, HIGH - 1023, 1, [0]]]);
+    await run([first, [kind, HIGH - 1, 2, "REPLAY"], [kind, HIGH, 2, "REPLAY"], [kind, HIGH - 1, 1, [0]]]);
+    await run([first, [kind, HIGH + 1, 1024, [0, 0, 0]], [kind, HIGH - 1, 1, [0]], [kind, HIGH, 1, "REPLAY"]]);
+    // a whole window on: EDGE comes to HIGH
+    const on = full(kind, HIGH + 1);
+    await run([first, ...on, [kind, HIGH - 1, 1, "REPLAY"], [kind, HIGH + WINDOW + 1, 1, [0]]]);
+    await run([first, ...on, [kind, HIGH + 1, 1, "REPLAY"], [kind, HIGH + WINDOW, 2, "REPLAY"]]);
+    const end = HIGH + WINDOW - 1023; // a batch of 1,024 from here ends a window above the highest
+    const gap = end - HIGH - 1;
+    const jump = (from: number, count: number): Step => [kind, from, count, [gap + from - end, 0, 0]];
+    await run([first, jump(end, 1023), [kind, HIGH, 1, "REPLAY"], [kind, HIGH + 1, 1024, [0, 0, 0]]]);
+    await run([first, jump(end, 1023), [kind, HIGH - 1, 1, "REPLAY"], [kind, HIGH + WINDOW, 1, [0]]]);
+    await run([first, jump(end - 1, 1023), [kind, HIGH - 1, 1, [0]], [kind, HIGH - 2, 1, "REPLAY"]]);
+    await run([first, jump(end, 1024), [kind, HIGH, 2, "REPLAY"], [kind, HIGH + 1, 1, [0]]]);
+    await run([first, jump(end + 1, 1023), [kind, HIGH + 1, 1, [0]], [kind, HIGH + WINDOW + 1, 1, [0]]]);
+    await run([first, jump(end + 2, 1023), [kind, HIGH + 1, 1, "REPLAY"], [kind, HIGH + 2, 1, [0]]]);
+    await run([first, jump(end + 2, 1024), [kind, HIGH + 2, 1, "REPLAY"], [kind, end + 1026, 1024, [0, 0, 0]]]);
   });
 
   test("states at the edges of the window", async () => {
     const older = { sentAt: NOW };
-    await run([first, ["state", 3976, 1, [0]], ["event", 3976, 1, "REPLAY"], ["event", 5000, 1, "REPLAY"]], older);
-    // only those within the last 1,024 are marked
-    await run([first, ["state", 3974, 4, [0, 0, 0]], ["event", 3977, 1, "REPLAY"], ["event", 3978, 1, [0]]]);
-    await run([first, ["state", 2952, 1024, [0, 0, 0]], ["event", 3977, 1, [0]]]);
+    await run([first, ["state", EDGE, 1, [0]], ["event", EDGE, 1, "REPLAY"], ["event", HIGH, 1, "REPLAY"]], older);
+    // only those within the last 16,384 are marked
     await run([
       first,
-      ["state", 2954, 1024, [0, 0, 0]],
-      ["event", 3977, 1, "REPLAY"],
-      ["event", 3978, 1022, [0, 0, 0]],
+      ["state", EDGE - 2, 4, [0, 0, 0]],
+      ["event", EDGE + 1, 1, "REPLAY"],
+      ["event", EDGE + 2, 1, [0]],
+    ]);
+    await run([
+      first,
+      ["state", EDGE - 1024, 1024, [0, 0, 0]], // EDGE - 1 is its last
+      ["event", EDGE + 1, 1, [0]],
+      ["event", HIGH - 1024, 1024, [0, 0, 0]], // a window above them
+    ]);
+    await run([
+      first,
+      ["state", EDGE - 1022, 1024, [0, 0, 0]],
+      ["event", EDGE + 1, 1, "REPLAY"],
+      ["event", EDGE + 2, 1022, [0, 0, 0]],
+      ["event", HIGH - 1022, 1022, [0, 0, 0]],
     ]);
     // one that goes past the highest raises it, and is marked whole
     await run([
       first,
-      ["state", 4500, 1024, [0, 0, 0]],
-      ["event", 4500, 1, "REPLAY"],
-      ["event", 4499, 1, "REPLAY"],
-      ["event", 5523, 1, "REPLAY"],
-      ["event", 5524, 1, [0]],
+      ["state", HIGH - 500, 1024, [0, 0, 0]],
+      ["event", HIGH - 500, 1, "REPLAY"],
+      ["event", HIGH - 501, 1, [0]],
+      ["event", EDGE + 523, 1, "REPLAY"], // the window moved by as many
+      ["event", EDGE + 524, 1, [0]],
+      ["event", HIGH + 523, 1, "REPLAY"],
+      ["event", HIGH + 524, 1, [0]],
     ]);
-    await run([first, ["state", 5000, 2, [0, 0]], ["event", 5001, 1, "REPLAY"], ["event", 4998, 2, [0, 0]]]);
+    await run([first, ["state", HIGH, 2, [0, 0]], ["event", HIGH + 1, 1, "REPLAY"], ["event", HIGH - 2, 2, [0, 0]]]);
   });
 
   test("batches that overlap", async () => {

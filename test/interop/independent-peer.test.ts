@@ -470,8 +470,10 @@ class World {
     const last = this.#last.get(key) ?? -1;
     const end = 2 ** 53 - 1;
     const near = [last + 1, last + 1, last + 2, last, last - 1, last - 1023, last - 1024, last - 1025, last + 1100];
-    near.push(last - count, last - count + 1, last + 1 - random.below(count), last - 1024 - random.below(count));
-    const wild = [0, 1, random.below(3000), random.below(2 ** 32), end, end - 1, end - 1024];
+    near.push(last - 16_383, last - 16_384, last - 16_385, last - random.below(17_000));
+    near.push(last + 16_383, last + 16_384, last + 16_385, last + 17_000);
+    near.push(last - count, last - count + 1, last + 1 - random.below(count), last - 16_384 - random.below(count));
+    const wild = [0, 1, random.below(40_000), random.below(2 ** 32), end, end - 1, end - 1024, end - 16_384];
     wild.push(end - count + 1, end - count + 2);
     const drawn = random.chance(0.5)
       ? last + 1
@@ -802,16 +804,19 @@ describe("what the page once left open, or the library did otherwise", () => {
     return outcomes.at(-1)?.kind ?? "";
   };
 
-  test("§7.3: a state at or below highest - 1,024 is not marked", async () => {
-    for (const behind of [1025, 1024, 1023]) {
-      const steps: Step[] = [{ sequence: 5000 }, { sequence: 5000 - behind, delivery: "state" }];
+  test("§7.3: a state at or below highest - 16,384 is not marked", async () => {
+    const highest = 50_000;
+    for (const behind of [16_385, 16_384, 16_383]) {
+      const state = highest - behind;
+      const steps: Step[] = [{ sequence: highest }, { sequence: state, delivery: "state" }];
       expect(await last(steps)).toBe("message");
-      expect(await last([...steps, { sequence: 4999 }])).toBe("message");
-      expect(await last([...steps, { sequence: 5000 - behind + 1024 }])).toBe(behind === 1024 ? "REPLAY" : "message");
-      expect(await last([...steps, { sequence: 5000 - behind }])).toBe("REPLAY");
+      expect(await last([...steps, { sequence: highest - 1 }])).toBe("message");
+      expect(await last([...steps, { sequence: state + 16_384 }])).toBe(behind === 16_384 ? "REPLAY" : "message");
+      expect(await last([...steps, { sequence: state }])).toBe("REPLAY");
     }
-    expect(await last([{ sequence: 5000 }, { sequence: 5000 - 1023 }])).toBe("message");
-    expect(await last([{ sequence: 5000 }, { sequence: 5000 - 1024 }])).toBe("REPLAY");
+    expect(await last([{ sequence: highest }, { sequence: highest - 16_383 }])).toBe("message");
+    expect(await last([{ sequence: highest }, { sequence: highest - 16_384 }])).toBe("REPLAY");
+    expect(await last([{ sequence: highest }, { sequence: highest - 16_385 }])).toBe("REPLAY");
   });
 
   test("§7.2: a bound on the age is in the place of a command's, and beside the rest of the table", async () => {

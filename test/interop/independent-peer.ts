@@ -376,7 +376,7 @@ class ContextMemory {
     if (known === undefined) return content.sentAt <= this.watermark;
     if (content.sentAt <= known.floor) return true;
     for (let each = sequence; each < sequence + count; each++)
-      if (each <= known.highest - 1024 || known.marks.has(each)) return true;
+      if (each <= known.highest - 16_384 || known.marks.has(each)) return true;
     return false;
   }
   /** Marks each payload of events, states or commands, and says how many were missed before it. */
@@ -394,10 +394,10 @@ class ContextMemory {
       const each = sequence + i;
       const gap = Math.max(0, each - known.highest - 1);
       known.highest = Math.max(known.highest, each);
-      if (each > known.highest - 1024) known.marks.add(each);
+      if (each > known.highest - 16_384) known.marks.add(each);
       return isNew && i === 0 ? undefined : gap;
     });
-    for (const mark of known.marks) if (mark <= known.highest - 1024) known.marks.delete(mark);
+    for (const mark of known.marks) if (mark <= known.highest - 16_384) known.marks.delete(mark);
     if (content.delivery !== "state") known.greatest = Math.max(known.greatest, content.sentAt);
     return missed;
   }
