@@ -1,5 +1,6 @@
 /** A bridge between the two wires, for moving a fleet: what one side's participants say is said again on the other side. */
 import { describe, equalBytes, expectOptions, wipe } from "../bytes.js";
+import { expectContext } from "../context.js";
 import { type Delivery, MissingTopicKeyError } from "../errors.js";
 import type { Received } from "../received.js";
 import { Topic } from "../topic.js";
@@ -32,7 +33,8 @@ export interface BridgeOptions {
   readonly context?: string;
   /**
    * Makes the payload that goes to version 1, or `null` to keep a message back. The place to name the original sender, in a format
-   * that your own programs know: the wire has none. Default: the payload as it is.
+   * that your own programs know: the wire has none. Called at once, so not asynchronous; what it throws loses the message, which
+   * was decoded already. Default: the payload as it is.
    */
   readonly toTopicPayload?: (message: LegacyReceived) => string | Uint8Array | null;
   /** The same for what goes to 0.1. Default: the payload as it is. */
@@ -101,8 +103,13 @@ export interface Bridge {
  */
 export function bridge(options: BridgeOptions): Bridge {
   expectOptions(options, BRIDGE_OPTIONS);
-  const { legacy, topic, delivery = "event", deliveries = ["event", "state"], context } = options;
+  const { legacy, topic, delivery = "event", context } = options;
   const { toTopicPayload = payloadOf, toLegacyPayload = payloadOf } = options;
+  // A copy: what may pass is decided once.
+  const deliveries = expectDeliveries(options.deliveries ?? ["event", "state"]);
+  for (const [name, value] of Object.entries({ toTopicPayload, toLegacyPayload })) {
+    if (typeof value !== "function") throw new TypeError(`"${name}" expected a function, got ${describe(value)}`);
+  }
   if (!(legacy instanceof LegacyTopic)) throw new TypeError(`"legacy" expected LegacyTopic, got ${describe(legacy)}`);
   if (!(topic instanceof Topic)) throw new TypeError(`"topic" expected Topic, got ${describe(topic)}`);
   if (delivery !== "event" && delivery !== "state") {
@@ -116,16 +123,24 @@ export function bridge(options: BridgeOptions): Bridge {
   if (equalBytes(legacy.publicKey, topic.publicKey)) {
     throw new RangeError('"topic" expected a seed of its own, got that of "legacy": one seed never serves both wires');
   }
-  const at = (own: string | undefined) =>
-    (own ?? context) === undefined ? {} : { context: (own ?? context) as string };
+  /** Checked before anything is decoded: what could not be sent on must not be marked as given. */
+  const at = (own: string | undefined) => {
+    const named = own ?? context;
+    return named === undefined ? {} : { context: expectContext("context", named) };
+  };
+  at(undefined);
 
   return {
     toTopic: (wire, call = {}) => {
       expectOptions(call, TO_TOPIC_OPTIONS);
       expectKeysApart(legacy, topic);
+      const place = at(call.context);
       const message = legacy.decode(wire);
       const payload = message && toTopicPayload(message);
-      return payload === null ? null : topic.encode(payload, { delivery, ...at(call.context) });
+      if (payload === null) return null;
+      // Once more: `toTopicPayload` is the caller's code.
+      expectKeysApart(legacy, topic);
+      return topic.encode(payload, { delivery, ...place });
     },
 
     toLegacy: (wire, call = {}) => {
@@ -133,12 +148,19 @@ export function bridge(options: BridgeOptions): Bridge {
       expectKeysApart(legacy, topic);
       const { retained = false } = call;
       const messages = topic.decodeBatch(wire, { delivery: deliveries, retained, ...at(call.context) });
-      return messages
-        .map(toLegacyPayload)
-        .filter((payload) => payload !== null)
-        .map((payload) => legacy.encode(payload));
+      const payloads = messages.map((message) => toLegacyPayload(message)).filter((payload) => payload !== null);
+      expectKeysApart(legacy, topic);
+      return payloads.map((payload) => legacy.encode(payload));
     },
   };
+}
+
+function expectDeliveries(given: readonly Delivery[]): readonly Delivery[] {
+  const known: readonly Delivery[] = ["event", "state", "command", "will"];
+  if (!Array.isArray(given) || given.length === 0 || !given.every((one) => known.includes(one as Delivery))) {
+    throw new RangeError(`"deliveries" expected a list of ${known.join(", ")}, got ${JSON.stringify(given)}`);
+  }
+  return [...(given as readonly Delivery[])];
 }
 
 function payloadOf({ payload }: { readonly payload: Uint8Array }): Uint8Array {

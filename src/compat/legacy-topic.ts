@@ -283,7 +283,12 @@ export class LegacyTopic {
   parseReply(reply: Uint8Array | Reply, options: LegacyReplyOptions = {}): boolean {
     this.#expectLive();
     expectOptions(options, LEGACY_REPLY_OPTIONS);
-    const sponsor = options.sponsor === undefined ? undefined : copyBytes("sponsor", options.sponsor, KEY_BYTES);
+    const { sponsor: given } = options;
+    // A setting that is missing must not mean "from anybody".
+    if (given === undefined && Object.hasOwn(options, "sponsor")) {
+      throw new TypeError('"sponsor" expected Uint8Array, got undefined: leave it out to take a key from anybody');
+    }
+    const sponsor = given === undefined ? undefined : copyBytes("sponsor", given, KEY_BYTES);
     const wire = this.#wireOfReply(reply);
     this.#expectOurs(wire);
     if (sponsor !== undefined) this.#expectSponsor(wire, sponsor);

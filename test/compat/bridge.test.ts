@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Bridge, type BridgeOptions, bridge, LegacyTopic, LegacyTopicKey } from "../../src/compat/index.js";
-import { StringphoneError, Topic } from "../../src/index.js";
+import { type Delivery, StringphoneError, Topic } from "../../src/index.js";
 import { expectCode, thrownBy } from "../support/expect.js";
 import { hex, legacyKey, legacySeed } from "../support/legacy.js";
 import { bytes, flipBit, NAME, START, TestClock } from "../support/topics.js";
@@ -178,5 +178,44 @@ describe("a bridge is refused", () => {
     const { toTopic, toLegacy } = make();
     expect(thrownBy(() => toTopic(device.encode("x"), { contekst: "x" } as object))).toBeInstanceOf(TypeError);
     expect(thrownBy(() => toLegacy(app.encode("x"), { naive: true } as object))).toBeInstanceOf(TypeError);
+  });
+
+  it("with callbacks, contexts or deliveries that are none, before any message is used up", () => {
+    for (const options of [{ toTopicPayload: "no" }, { toLegacyPayload: 5 }, { context: 42 }, { context: "\ud800" }]) {
+      expect(thrownBy(() => make(options as unknown as Partial<BridgeOptions>))).toBeInstanceOf(TypeError);
+    }
+    for (const deliveries of [["evnt"], [], "event", 5]) {
+      expect(thrownBy(() => make({ deliveries } as unknown as Partial<BridgeOptions>))).toBeInstanceOf(RangeError);
+    }
+    const wire = device.encode("x");
+    const { toTopic } = make();
+    expect(thrownBy(() => toTopic(wire, { context: 5 } as object))).toBeInstanceOf(TypeError);
+    expect(app.decode(toTopic(wire) as Uint8Array)?.text()).toBe("x");
+  });
+
+  it("with deliveries that are added to its list later, or more than one argument for a callback", () => {
+    const deliveries: Delivery[] = ["event"];
+    const given: unknown[][] = [];
+    const { toLegacy } = make({
+      deliveries,
+      toLegacyPayload: (...all: unknown[]) => {
+        given.push(all);
+        return "x";
+      },
+    });
+    deliveries.push("command");
+    expectCode("UNEXPECTED_DELIVERY", () => toLegacy(app.encode("open", { delivery: "command" })));
+    toLegacy(app.encodeBatch(["1", "2"]));
+    expect(given.map((all) => all.length)).toEqual([1, 1]);
+  });
+
+  it("where a callback gives both sides one key", () => {
+    const { toTopic } = make({
+      toTopicPayload: () => {
+        topic.topicKey = bytes(1);
+        return "x";
+      },
+    });
+    expect(thrownBy(() => toTopic(device.encode("x")))).toBeInstanceOf(RangeError);
   });
 });

@@ -302,6 +302,12 @@ describe("a reply", () => {
     expect(error.reply).toMatchObject({ isAuthenticated: true, standing: "unknown" });
     expect(error.reply.senderKey).toEqual(alice.publicKey);
     expect(error.message).not.toContain("nothing shows who made it");
+    // A setting that is missing does not mean "from anybody".
+    const settings: { sponsor?: Uint8Array } = {};
+    const { sponsor } = settings;
+    expect(thrownBy(() => newcomer.parseReply(error.reply, { sponsor } as { sponsor: Uint8Array }))).toBeInstanceOf(
+      TypeError,
+    );
     expect(newcomer.parseReply(error.reply, { sponsor: alice.publicKey })).toBe(true);
   });
 
