@@ -308,14 +308,32 @@ export interface VerifiedIntroduction {
   readonly verifiedAt: number;
 }
 
+/** Lets a burst through, and then one each interval. */
+export class RateLimit {
+  #tokens = INTRODUCTION_BURST;
+  #refilledAt = runningTime();
+
+  /** @throws RateLimitError when there were too many of `what`; `done` says what happens to those that are let through */
+  spend(what: string, done: string): void {
+    const now = runningTime();
+    const refilled = this.#tokens + (now - this.#refilledAt) / INTRODUCTION_INTERVAL;
+    this.#tokens = Math.min(refilled, INTRODUCTION_BURST);
+    this.#refilledAt = now;
+    if (this.#tokens < 1) {
+      const wait = Math.ceil((1 - this.#tokens) * INTRODUCTION_INTERVAL);
+      throw new RateLimitError(wait, `too many ${what}: the next is ${done} in ${wait} ms`);
+    }
+    this.#tokens -= 1;
+  }
+}
+
 /** Verifies and answers the introductions of others. */
 export class Sponsor {
   readonly #clock: Clock;
   readonly #raised = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
   readonly #answered = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
   readonly #replies = new Remembered(MAX_REMEMBERED_REPLIES);
-  #tokens = INTRODUCTION_BURST;
-  #refilledAt = runningTime();
+  readonly #rate = new RateLimit();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -324,7 +342,7 @@ export class Sponsor {
   /** Verifies an introduction that came over the wire, once. `now` is what the clock read, as in all of these. */
   raise(wire: WireIntroduction, name: Uint8Array, context: string, now: number | undefined): VerifiedIntroduction {
     if (this.#raised.has(name)) throw new ReplayError("seen", "this introduction was raised before");
-    this.#spendToken();
+    this.#rate.spend("introductions", "verified");
     const introduction = this.verify(wire, name, context, now);
     this.#raised.add(name);
     return introduction;
@@ -377,18 +395,6 @@ export class Sponsor {
       throw new ClockError("sender", ahead, `the introduction is ${ahead} ms ahead of our clock: compare both clocks`);
     }
     if (now - sentAt > INTRODUCTION_LIFETIME) throw tooOld(now - sentAt);
-  }
-
-  #spendToken(): void {
-    const now = runningTime();
-    const refilled = this.#tokens + (now - this.#refilledAt) / INTRODUCTION_INTERVAL;
-    this.#tokens = Math.min(refilled, INTRODUCTION_BURST);
-    this.#refilledAt = now;
-    if (this.#tokens < 1) {
-      const wait = Math.ceil((1 - this.#tokens) * INTRODUCTION_INTERVAL);
-      throw new RateLimitError(wait, `too many introductions: the next is verified in ${wait} ms`);
-    }
-    this.#tokens -= 1;
   }
 }
 

@@ -5,11 +5,10 @@
 import { toHex, wipe } from "../bytes.js";
 import { runningTime } from "../clock.js";
 import { randomBytes } from "../crypto.js";
-import { BadSignatureError, DecryptionError, ForeignReplyError, RateLimitError } from "../errors.js";
+import { RateLimit } from "../discovery.js";
+import { BadSignatureError, DecryptionError, ForeignReplyError } from "../errors.js";
 import { expectIdentityKey, Participant } from "../identity.js";
 import {
-  INTRODUCTION_BURST,
-  INTRODUCTION_INTERVAL,
   INTRODUCTION_LIFETIME,
   MAX_OUTSTANDING_INTRODUCTIONS,
   MAX_REMEMBERED_INTRODUCTIONS,
@@ -29,24 +28,6 @@ import {
 import { MAX_ATTESTED_KEYS } from "./limits.js";
 import { nameOf, Remembered } from "./seen.js";
 import { formatIntroduction, formatReply, type LegacyWireIntroduction, type LegacyWireReply } from "./wire.js";
-
-/** Lets a burst through, and then one each interval. */
-export class RateLimit {
-  #tokens = INTRODUCTION_BURST;
-  #refilledAt = runningTime();
-
-  /** @throws RateLimitError when there were too many of `what` */
-  spend(what: string): void {
-    const now = runningTime();
-    this.#tokens = Math.min(this.#tokens + (now - this.#refilledAt) / INTRODUCTION_INTERVAL, INTRODUCTION_BURST);
-    this.#refilledAt = now;
-    if (this.#tokens < 1) {
-      const wait = Math.ceil((1 - this.#tokens) * INTRODUCTION_INTERVAL);
-      throw new RateLimitError(wait, `too many ${what}: the next is taken in ${wait} ms`);
-    }
-    this.#tokens -= 1;
-  }
-}
 
 interface Open {
   readonly keyPair: AgreementKeyPair;
@@ -140,7 +121,7 @@ export class OthersIntroductions {
 
   /** Verifies an introduction that came over the wire, and remembers which X25519 key its sender signed. */
   raise(wire: LegacyWireIntroduction): VerifiedLegacyIntroduction {
-    this.#rate.spend("introductions");
+    this.#rate.spend("introductions", "taken");
     const verified = verifyIntroduction(wire);
     this.#attested.add(attestation(wire));
     return verified;

@@ -11,6 +11,7 @@ import {
   toUtf8,
 } from "../bytes.js";
 import { loadCrypto, randomBytes } from "../crypto.js";
+import { RateLimit } from "../discovery.js";
 import {
   BadSignatureError,
   DecryptionError,
@@ -33,7 +34,6 @@ import { UnverifiedMessage } from "../received.js";
 import {
   OthersIntroductions,
   OwnIntroductions,
-  RateLimit,
   type VerifiedLegacyIntroduction,
   verifyIntroduction,
 } from "./discovery.js";
@@ -388,7 +388,7 @@ export class LegacyTopic {
     this.#own.read(wire).fill(0);
     const isAuthenticated = this.#others.hasAttested(wire);
     // Anybody can make as many of the other kind as he likes; they must not keep the true one out.
-    if (!isAuthenticated) this.#replyRate.spend("replies");
+    if (!isAuthenticated) this.#replyRate.spend("replies", "taken");
     const sponsor = new Participant(wire.claimedSenderKey);
     const reply: LegacyReply = Object.freeze({
       senderKey: sponsor.publicKey,
