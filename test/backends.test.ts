@@ -16,6 +16,7 @@ import { Topic } from "../src/index.js";
 import { ensureBuilt } from "./support/build.js";
 import { hasNative } from "./support/native.js";
 import { bytes } from "./support/topics.js";
+import { LOW_ORDER_ENCODINGS, REDUCED_ENCODINGS } from "./support/x25519.js";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const RANDOM_CASES = 10_000;
@@ -74,7 +75,17 @@ function answers(used: Backend, input: Input): unknown {
       used.verify(otherSignature, text, otherKey),
     ],
     points: [publicKey, otherKey].map((one) => used.isPrimeOrderPoint(one)),
+    ...diffieHellmanAnswers(used, key, otherKey),
   };
+}
+
+/** Of X25519, with what a backend leaves where it refuses. */
+function diffieHellmanAnswers(used: Backend, secretKey: Uint8Array, publicKey: Uint8Array) {
+  const ownPublicKey = bytes(7);
+  used.diffieHellmanPublicKey(ownPublicKey, secretKey);
+  const sharedSecret = bytes(7);
+  const isTaken = used.diffieHellman(sharedSecret, secretKey, publicKey);
+  return { ownPublicKey, sharedSecret, isTaken };
 }
 
 interface Input {
@@ -205,6 +216,18 @@ describe.runIf(hasNative())("native code", () => {
     for (const one of [native, wasm]) expect(one.verify(signature, text, publicKey)).toBe(false);
   });
 
+  it("agrees on X25519 with every public key that is special, and leaves zeros where it refuses", () => {
+    for (const encoding of [...LOW_ORDER_ENCODINGS, ...REDUCED_ENCODINGS]) {
+      const publicKey = new Uint8Array(Buffer.from(encoding, "hex"));
+      for (const secretKey of [bytes(0), bytes(1), bytes(0xff), randomBytes(32), randomBytes(32)]) {
+        const given = diffieHellmanAnswers(native, secretKey, publicKey);
+        expect(given, encoding).toEqual(diffieHellmanAnswers(wasm, secretKey, publicKey));
+        expect(given.isTaken, encoding).toBe(!LOW_ORDER_ENCODINGS.includes(encoding));
+        expect(given.sharedSecret.every((byte) => byte === 0)).toBe(!given.isTaken);
+      }
+    }
+  });
+
   it("a ciphertext of nothing but a tag", () => {
     for (const used of [native, wasm]) {
       const sealed = new Uint8Array(16);
@@ -252,6 +275,18 @@ describe.runIf(hasNative())("native code", () => {
     }
   });
 
+  /** Native code that always takes, or refuses, the public keys of X25519 that begin so. */
+  function lacking(start: string, answer: boolean): Partial<Backend> {
+    return {
+      diffieHellman: (secret, secretKey, publicKey) => {
+        const isTaken = native.diffieHellman(secret, secretKey, publicKey);
+        if (!toHex(publicKey).startsWith(start)) return isTaken;
+        if (!answer) secret.fill(0);
+        return answer;
+      },
+    };
+  }
+
   it("is not taken where it answers otherwise", () => {
     expect(agree(native, wasm)).toBe(true);
     const lax: Partial<Backend>[] = [
@@ -269,6 +304,18 @@ describe.runIf(hasNative())("native code", () => {
         },
       },
       { decrypt: (plaintext, ...rest) => plaintext.length > 0 && native.decrypt(plaintext, ...rest) },
+      { diffieHellmanPublicKey: (publicKey) => publicKey.fill(1) },
+      { diffieHellman: () => false },
+      {
+        diffieHellman: (...all) => {
+          native.diffieHellman(...all);
+          return true;
+        },
+      },
+      // Leaves something where it refuses.
+      { diffieHellman: (secret, ...rest) => native.diffieHellman(secret, ...rest) || !secret.fill(1) },
+      ...["0000", "5f9c", "eeff"].map((refused) => lacking(refused, true)),
+      ...["f6ff", "0900"].map((taken) => lacking(taken, false)),
     ];
     for (const one of lax) expect(agree({ ...native, ...one }, wasm), Object.keys(one).join()).toBe(false);
   });

@@ -4,11 +4,21 @@ import { encode } from "../src/cbor.js";
 import * as crypto from "../src/crypto.js";
 import { thrownBy } from "./support/expect.js";
 import { bytes } from "./support/topics.js";
+import { hasLimbsOf, LOW_ORDER_ENCODINGS, REDUCED_ENCODINGS } from "./support/x25519.js";
 
 beforeAll(() => crypto.loadCrypto());
 
 /** Bytes that do not repeat within a block. */
 const pattern = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * i + i) >>> 3);
+
+/** RFC 7748 §6.1. */
+const RFC = {
+  alice: "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
+  alicePublic: "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a",
+  bob: "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
+  bobPublic: "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
+  shared: "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742",
+};
 
 const LENGTHS = [0, 1, 15, 16, 63, 64, 65, 127, 128, 129, 1000, 100_000];
 
@@ -72,6 +82,21 @@ describe("the WebAssembly heap", () => {
     expect(heap().includes(Buffer.from(kemSeed.subarray(32)))).toBe(false);
     expect(heap().includes(Buffer.from(sharedSecret.subarray(16)))).toBe(false);
   });
+
+  it("keeps no secret of X25519, neither in bytes nor in limbs", () => {
+    const heap = (): Uint8Array => (sodium as unknown as { libsodium: { HEAPU8: Uint8Array } }).libsodium.HEAPU8;
+    const { secretKey } = crypto.diffieHellmanKeyPair();
+    const other = crypto.diffieHellmanKeyPair();
+    const shared = crypto.diffieHellman(secretKey, other.publicKey) as Uint8Array;
+    // The stack is at the front.
+    expect(hasLimbsOf(heap().subarray(0, 200_000), shared)).toBe(false);
+    for (const secret of [secretKey, other.secretKey, shared]) {
+      expect(Buffer.from(heap()).includes(Buffer.from(secret.subarray(16)))).toBe(false);
+    }
+    // The wrapper leaves it: so the search finds what is there.
+    sodium.crypto_scalarmult(secretKey, other.publicKey);
+    expect(hasLimbsOf(heap().subarray(0, 200_000), shared)).toBe(true);
+  });
 });
 
 describe("bounds", () => {
@@ -90,6 +115,9 @@ describe("bounds", () => {
     ["a secret key", () => crypto.sign(bytes(1), bytes(1, 32))],
     ["a signature", () => crypto.verify(bytes(1, 63), bytes(1), bytes(1))],
     ["a public key", () => crypto.verify(bytes(1, 64), bytes(1), bytes(1, 31))],
+    ["an X25519 secret key for a pair", () => crypto.diffieHellmanKeyPair(bytes(1, 31))],
+    ["an X25519 secret key", () => crypto.diffieHellman(bytes(1, 33), bytes(9))],
+    ["an X25519 public key", () => crypto.diffieHellman(bytes(1), bytes(9, 31))],
     ["an identity key", () => crypto.isIdentityKey(bytes(1, 31))],
     ["a KEM seed", () => crypto.kemKeyPair(bytes(1, 31))],
     ["a KEM public key", () => crypto.kemEncapsulate(bytes(1, 1215))],
@@ -103,6 +131,54 @@ describe("bounds", () => {
   it.runIf(process.env["STRINGPHONE_BACKEND"] !== "native")("of the heap", () => {
     const huge = { length: 2 ** 31 } as unknown as Uint8Array;
     expect(thrownBy(() => crypto.open(bytes(1), bytes(1, 24), new Uint8Array(0), huge))).toBeInstanceOf(RangeError);
+  });
+});
+
+describe("X25519", () => {
+  const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
+
+  it("gives what RFC 7748 §6.1 gives", () => {
+    const alice = crypto.diffieHellmanKeyPair(hex(RFC.alice));
+    const bob = crypto.diffieHellmanKeyPair(hex(RFC.bob));
+    expect(alice.publicKey).toEqual(hex(RFC.alicePublic));
+    expect(bob.publicKey).toEqual(hex(RFC.bobPublic));
+    expect(crypto.diffieHellman(alice.secretKey, bob.publicKey)).toEqual(hex(RFC.shared));
+    expect(crypto.diffieHellman(bob.secretKey, alice.publicKey)).toEqual(hex(RFC.shared));
+  });
+
+  it("gives what RFC 7748 §5.2 gives after 1 and after 1,000 rounds", () => {
+    let [k, u] = [hex(`09${"00".repeat(31)}`), hex(`09${"00".repeat(31)}`)];
+    for (let round = 1; round <= 1000; round++) {
+      [k, u] = [crypto.diffieHellman(k, u) as Uint8Array, k];
+      if (round === 1) expect(k).toEqual(hex("422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079"));
+    }
+    expect(k).toEqual(hex("684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"));
+  });
+
+  it("makes a fresh secret key, or takes the very one that it is given", () => {
+    const [one, other] = [crypto.diffieHellmanKeyPair(), crypto.diffieHellmanKeyPair()];
+    expect(one.secretKey).not.toEqual(other.secretKey);
+    expect(crypto.diffieHellmanKeyPair(one.secretKey).secretKey).toBe(one.secretKey);
+    expect(crypto.diffieHellman(one.secretKey, other.publicKey)).toEqual(
+      crypto.diffieHellman(other.secretKey, one.publicKey),
+    );
+  });
+
+  it.each(LOW_ORDER_ENCODINGS)("refuses the public key of low order %s", (encoding) => {
+    for (let i = 0; i < 20; i++) expect(crypto.diffieHellman(crypto.randomBytes(32), hex(encoding))).toBeUndefined();
+  });
+
+  it("takes what is not canonical for what it is reduced to, and bit 255 for nothing", () => {
+    const secretKey = crypto.randomBytes(32);
+    const reduced = (encoding: string): Uint8Array => {
+      const u = (BigInt(`0x${Buffer.from(hex(encoding)).reverse().toString("hex")}`) % 2n ** 255n) % (2n ** 255n - 19n);
+      return new Uint8Array(Buffer.from(u.toString(16).padStart(64, "0"), "hex").reverse());
+    };
+    for (const encoding of REDUCED_ENCODINGS) {
+      const shared = crypto.diffieHellman(secretKey, hex(encoding));
+      expect(shared, encoding).toBeInstanceOf(Uint8Array);
+      expect(shared, encoding).toEqual(crypto.diffieHellman(secretKey, reduced(encoding)));
+    }
   });
 });
 

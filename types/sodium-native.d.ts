@@ -23,6 +23,8 @@ declare module "sodium-native" {
     crypto_sign_verify_detached(signature: Uint8Array, text: Uint8Array, publicKey: Uint8Array): boolean;
     crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void;
     crypto_sign_ed25519_pk_to_curve25519(out: Uint8Array, publicKey: Uint8Array): void;
+    crypto_scalarmult_base(publicKey: Uint8Array, secretKey: Uint8Array): void;
+    crypto_scalarmult(sharedSecret: Uint8Array, secretKey: Uint8Array, publicKey: Uint8Array): void;
   };
   export default sodium;
 }

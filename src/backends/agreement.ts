@@ -38,6 +38,14 @@ export function agree(one: Backend, other: Backend): boolean {
       return backend.decrypt(plaintext, bytes, seed, nonce, seed) ? plaintext : Uint8Array.of(1);
     });
     const keys = [publicKey, ...TRAPS.map(fromHex)];
+    const dhPublicKey = new Uint8Array(KEY_BYTES);
+    backend.diffieHellmanPublicKey(dhPublicKey, seed);
+    const shared = [dhPublicKey, ...DIFFIE_HELLMAN_TRAPS.map(fromHex)].map((key) => {
+      // Not empty, so that what a backend leaves there shows.
+      const secret = text.slice(0, KEY_BYTES);
+      const isTaken = backend.diffieHellman(secret, seed, key);
+      return Uint8Array.of(Number(isTaken), ...secret);
+    });
     const facts = [
       ...sealed.map((bytes) =>
         backend.decrypt(new Uint8Array(bytes.length - TAG_BYTES), flipped(bytes), seed, nonce, seed),
@@ -51,7 +59,7 @@ export function agree(one: Backend, other: Backend): boolean {
       ...keys.map((key) => backend.verify(Uint8Array.of(...key, ...new Uint8Array(KEY_BYTES)), text, key)),
     ];
     return Uint8Array.of(
-      ...[publicKey, secretKey, signature, ...hashes].flatMap((bytes) => [...bytes]),
+      ...[publicKey, secretKey, signature, ...hashes, dhPublicKey, ...shared].flatMap((bytes) => [...bytes]),
       ...[...sealed, ...opened].flatMap((bytes) => [
         bytes.length & 0xff,
         ...bytes.subarray(0, 300),
@@ -72,6 +80,14 @@ const TRAPS = [
   "af09fdbe1a97599aefb76f8710b2aaef3e7920460249ca4bc0a08aad80b2ac95",
   "0200000000000000000000000000000000000000000000000000000000000000",
   "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+];
+/** For X25519: of low order, the last in a face that is not canonical; two others that are not canonical, the last with bit 255. */
+const DIFFIE_HELLMAN_TRAPS = [
+  "0000000000000000000000000000000000000000000000000000000000000000",
+  "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+  "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+  "f6ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+  "0900000000000000000000000000000000000000000000000000000000000080",
 ];
 /** The order of the prime-order subgroup (RFC 8032 §5.1), little endian. */
 const ORDER = fromHex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");

@@ -21,4 +21,8 @@ export interface Backend {
   signingKeyPair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void;
   /** Whether libsodium converts this Ed25519 public key to X25519: it is on the curve and in the prime-order subgroup. */
   isPrimeOrderPoint(publicKey: Uint8Array): boolean;
+  /** X25519: the public key of a secret key. */
+  diffieHellmanPublicKey(publicKey: Uint8Array, secretKey: Uint8Array): void;
+  /** X25519. Where the public key is of low order, so that the result would be zeros: `false`, and zeros in it. */
+  diffieHellman(sharedSecret: Uint8Array, secretKey: Uint8Array, publicKey: Uint8Array): boolean;
 }

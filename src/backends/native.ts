@@ -99,5 +99,20 @@ function backendOf(sodium: SodiumNative): Backend {
         return false;
       }
     },
+
+    diffieHellmanPublicKey(publicKey, secretKey) {
+      sodium.crypto_scalarmult_base(publicKey, secretKey);
+    },
+
+    diffieHellman(sharedSecret, secretKey, publicKey) {
+      try {
+        sodium.crypto_scalarmult(sharedSecret, secretKey, publicKey);
+        return true;
+      } catch {
+        // What libsodium leaves there differs from build to build.
+        sharedSecret.fill(0);
+        return false;
+      }
+    },
   };
 }

@@ -68,6 +68,8 @@ interface Module {
   ) => number;
   readonly _crypto_sign_seed_keypair: (publicKey: Address, secretKey: Address, seed: Address) => number;
   readonly _crypto_sign_ed25519_pk_to_curve25519: (out: Address, publicKey: Address) => number;
+  readonly _crypto_scalarmult_base: (publicKey: Address, secretKey: Address) => number;
+  readonly _crypto_scalarmult: (sharedSecret: Address, secretKey: Address, publicKey: Address) => number;
   readonly _crypto_kem_xwing_seed_keypair: (publicKey: Address, secretKey: Address, seed: Address) => number;
   readonly _crypto_kem_xwing_enc_deterministic: (
     ciphertext: Address,
@@ -281,6 +283,39 @@ function partsOf(module: Module): { backend: Backend; kem: Kem } {
         heap.set(publicKey, at);
         const failed = module._crypto_sign_ed25519_pk_to_curve25519(at + publicKey.length, at);
         return failed === 0;
+      } finally {
+        give(at, length);
+      }
+    },
+
+    diffieHellmanPublicKey(publicKey, secretKey) {
+      const length = publicKey.length + secretKey.length;
+      const at = take(length);
+      try {
+        const secretAt = at + publicKey.length;
+        heap.set(secretKey, secretAt);
+        module._crypto_scalarmult_base(at, secretAt);
+        publicKey.set(heap.subarray(at, secretAt));
+      } finally {
+        give(at, length);
+      }
+    },
+
+    diffieHellman(sharedSecret, secretKey, publicKey) {
+      const length = sharedSecret.length + secretKey.length + publicKey.length;
+      const at = take(length);
+      try {
+        const secretAt = at + sharedSecret.length;
+        const publicAt = secretAt + secretKey.length;
+        heap.set(secretKey, secretAt);
+        heap.set(publicKey, publicAt);
+        const failed = module._crypto_scalarmult(at, secretAt, publicAt);
+        if (failed !== 0) {
+          sharedSecret.fill(0);
+          return false;
+        }
+        sharedSecret.set(heap.subarray(at, secretAt));
+        return true;
       } finally {
         give(at, length);
       }
