@@ -10,6 +10,19 @@ export function toHex(bytes: Uint8Array): string {
   return hex;
 }
 
+/** The bytes of lower-case hex. */
+export function fromHex(hex: string): Uint8Array {
+  const bytes = new Uint8Array(hex.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (digit(hex, 2 * i) << 4) | digit(hex, 2 * i + 1);
+  return bytes;
+}
+
+/** The value of a lower-case hex digit. */
+function digit(hex: string, at: number): number {
+  const code = hex.charCodeAt(at);
+  return code < 0x3a ? code - 0x30 : code - 0x57;
+}
+
 /**
  * A few bytes, or the first ones, as the key of a table: one character a byte, which is much faster than hex. `length` is a
  * multiple of four.
@@ -39,6 +52,13 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
     if (a[i] !== b[i]) return false;
   }
   return true;
+}
+
+/** Whether two secrets are the same, in a time that does not tell where they differ. */
+export function equalSecrets(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] ?? 0);
+  return difference === 0;
 }
 
 /** Overwrites secrets. Best effort: the JavaScript engine and the WebAssembly heap may hold copies. */

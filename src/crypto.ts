@@ -41,7 +41,23 @@ const LABELS = {
   replySignature: "stringphone/1 reply signature",
   kemCiphertext: "stringphone/1 kem ciphertext",
   seenReply: "stringphone/1 seen reply",
+  nextGeneration: "stringphone/1 next generation",
+  topicId: "stringphone/1 topic id",
+  statement: "stringphone/1 statement",
+  roleStatement: "stringphone/1 role statement",
+  wrapStatement: "stringphone/1 wrap statement",
+  statementSet: "stringphone/1 statement set",
+  rekey: "stringphone/1 rekey",
+  rekeySignature: "stringphone/1 rekey signature",
+  wraps: "stringphone/1 wraps",
+  wrap: "stringphone/1 wrap",
+  returnWrap: "stringphone/1 return wrap",
+  epochKey: "stringphone/1 epoch key",
+  rejoinSecret: "stringphone/1 rejoin secret",
+  rejoinIntroduction: "stringphone/1 rejoin introduction",
+  rejoinProof: "stringphone/1 rejoin proof",
   longContext: "stringphone/1 long context",
+  state: "stringphone/1 state",
 } as const;
 
 export type Label = keyof typeof LABELS;
@@ -187,10 +203,22 @@ export function hash(label: Label, ...items: CborItem[]): Uint8Array {
   return blake2b(noBytes, encodeLabelled(label, items));
 }
 
+/** The same of what is encoded already: an array that begins with a `labelPrefix`, or all of it but its end. */
+export function hashEncoded(encoded: Uint8Array): Uint8Array {
+  return blake2b(noBytes, encoded);
+}
+
 /** KDF (PROTOCOL §3): BLAKE2b-256 keyed with `key`, of the CBOR array of label and items. */
 export function kdf(key: Uint8Array, label: Label, ...items: CborItem[]): Uint8Array {
   expectLength("key", key, KEY_BYTES);
   return blake2b(key, encodeLabelled(label, items));
+}
+
+/** The same as `kdf` without items, of a label that `labelPrefix` encoded once; to `out`, which may be `key` itself. */
+export function kdfInto(out: Uint8Array, key: Uint8Array, encoded: Uint8Array): void {
+  expectLength("out", out, KEY_BYTES);
+  expectLength("key", key, KEY_BYTES);
+  backend().blake2b(out, key, encoded, noBytes);
 }
 
 /** The CBOR array of label and items, as associated data: a view, to be used at once. */
@@ -315,6 +343,52 @@ export function verifyHashed(
 export function isIdentityKey(publicKey: Uint8Array): boolean {
   expectLength("publicKey", publicKey, KEY_BYTES);
   return backend().isPrimeOrderPoint(publicKey);
+}
+
+/**
+ * An X25519 key pair (RFC 7748). The secret key is 32 random bytes: the very array that is given, or a fresh one; to be
+ * wiped by whoever asked.
+ */
+export function diffieHellmanKeyPair(secretKey: Uint8Array = randomBytes(KEY_BYTES)): {
+  publicKey: Uint8Array;
+  secretKey: Uint8Array;
+} {
+  expectLength("secretKey", secretKey, KEY_BYTES);
+  const publicKey = new Uint8Array(KEY_BYTES);
+  backend().diffieHellmanPublicKey(publicKey, secretKey);
+  return { publicKey, secretKey };
+}
+
+/**
+ * X25519 with a public key from the wire: the 32 bytes that both sides have, to be hashed before use and wiped; `undefined` for
+ * a public key of low order, with which they would be zeros whatever the secret key.
+ *
+ * Bit 255 is ignored and the number reduced (RFC 7748 §5), so several public keys give one secret: hash both public keys with it.
+ */
+export function diffieHellman(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
+  const [sharedSecret] = diffieHellmanEach(secretKey, [publicKey]);
+  return sharedSecret;
+}
+
+/** The same with each of many public keys, one after the other, as they are asked for. */
+export function* diffieHellmanEach(
+  secretKey: Uint8Array,
+  publicKeys: Iterable<Uint8Array>,
+): Generator<Uint8Array | undefined, void> {
+  expectLength("secretKey", secretKey, KEY_BYTES);
+  const used = backend();
+  let last: Uint8Array | undefined;
+  try {
+    for (const publicKey of publicKeys) {
+      expectLength("publicKey", publicKey, KEY_BYTES);
+      const sharedSecret = new Uint8Array(KEY_BYTES);
+      last = publicKey;
+      yield used.diffieHellman(sharedSecret, secretKey, publicKey) ? sharedSecret : undefined;
+    }
+  } finally {
+    // libsodium leaves the last result on the stack of the WebAssembly, in limbs: the same call for what is public puts that in its place.
+    if (last !== undefined && used.name === "wasm") used.diffieHellman(new Uint8Array(KEY_BYTES), last, last);
+  }
 }
 
 /** An X-Wing key pair (draft-connolly-cfrg-xwing-kem) from its 32-byte seed, which is its secret key. */

@@ -3,7 +3,8 @@
  * anybody reads and writes. `Newcomer` holds what one's own introductions need, `Sponsor` what
  * answering those of others needs.
  */
-import { toHex, wipe } from "./bytes.js";
+import { equalSecrets, toHex, wipe } from "./bytes.js";
+import { encode, Reader } from "./cbor.js";
 import { type Clock, isTime, runningTime } from "./clock.js";
 import {
   associatedData,
@@ -23,12 +24,12 @@ import {
   DecryptionError,
   ForeignReplyError,
   InvalidKeyError,
+  MalformedMessageError,
   RateLimitError,
   ReplayError,
   StaleMessageError,
 } from "./errors.js";
 import { expectIdentityKey, type Identity, Participant } from "./identity.js";
-import { TopicKey } from "./keyring.js";
 import {
   INTRODUCTION_BURST,
   INTRODUCTION_ID_BYTES,
@@ -47,17 +48,19 @@ import {
   formatReply,
   formatReplyPlaintext,
   parseReplyPlaintext,
-  UNROOTED,
+  type RootedReply,
+  rootedItems,
   type WireIntroduction,
   type WireReply,
 } from "./message.js";
+import { TopicKey } from "./topic-key.js";
 
 const noBytes = new Uint8Array(0);
 /** A reply key seals one reply only, so its nonce needs no randomness. */
 const zeroNonce = new Uint8Array(NONCE_BYTES);
 
 /** A set that forgets its oldest members. */
-class Remembered {
+export class Remembered {
   readonly #members = new Set<string>();
   readonly #most: number;
 
@@ -104,39 +107,85 @@ function replyData({ introductionHash: name, kemCiphertext, context }: ReplyBind
   return associatedData("reply", name, hash("kemCiphertext", kemCiphertext), context);
 }
 
-function replyDigest(binding: ReplyBinding, sponsorKey: Uint8Array, commitment: Uint8Array): Uint8Array {
+/** `named` is the commitment of the topic key; or, where that is wrapped once more, the hash of the wrap. */
+function replyDigest(
+  binding: ReplyBinding,
+  sponsorKey: Uint8Array,
+  named: Uint8Array,
+  rooted: RootedReply,
+): Uint8Array {
   const { introductionHash: name, kemCiphertext, context } = binding;
-  const generation = 0;
-  const rest = hash("replyRest", generation, ...UNROOTED);
-  const epoch = 0;
-  return hash(
-    "replySignature",
-    name,
-    hash("kemCiphertext", kemCiphertext),
-    sponsorKey,
-    epoch,
-    commitment,
-    rest,
-    context,
-  );
+  const { epoch, generation } = rooted;
+  const rest = hash("replyRest", generation, ...rootedItems(rooted));
+  return hash("replySignature", name, hash("kemCiphertext", kemCiphertext), sponsorKey, epoch, named, rest, context);
+}
+
+/** What a reply's signature calls the topic key in it. */
+function nameOf(topicKey: Uint8Array): Uint8Array {
+  if (topicKey.length !== KEY_BYTES) return hash("returnWrap", topicKey);
+  const key = new TopicKey(topicKey);
+  key.wipe();
+  return key.commitment;
+}
+
+/** What a proof of coming back covers: an introduction without the proof, and without the signature over both. */
+function proofInput(
+  introduction: Omit<WireIntroduction, "type" | "signature" | "rejoin">,
+  context: string,
+): Uint8Array {
+  const { identityKey, kemPublicKey, wrapStatement, sentAt, name } = introduction;
+  return hash("rejoinIntroduction", identityKey, kemPublicKey, wrapStatement, sentAt, name, context);
+}
+
+/** What an introduction says to come back: an epoch, and a proof to have known its key. */
+export function parseRejoin(rejoin: Uint8Array): { epoch: number; proof: Uint8Array } | undefined {
+  if (rejoin.length === 0) return undefined;
+  const reader = new Reader(rejoin);
+  if (reader.array() !== 2) throw new MalformedMessageError("expected a rejoin proof of 2 items");
+  const epoch = reader.unsigned();
+  const proof = new Uint8Array(reader.bytes());
+  reader.end();
+  if (proof.length !== KEY_BYTES) throw new MalformedMessageError("expected a rejoin proof of 32 bytes");
+  return { epoch, proof };
+}
+
+/** Whether an introduction's proof was made with this secret. */
+export function isProofOf(secret: Uint8Array, proof: Uint8Array, { wire, context }: VerifiedIntroduction): boolean {
+  return equalSecrets(proof, kdf(secret, "rejoinProof", proofInput(wire, context)));
+}
+
+/** What an introduction says, but for who signs it and its KEM key. */
+export interface IntroductionFacts {
+  readonly name: string;
+  readonly sentAt: number;
+  readonly context: string;
+  readonly wrapStatement: Uint8Array;
+  /** Of an epoch whose key we had, and what shows that. */
+  readonly rejoin: { readonly epoch: number; readonly secret: Uint8Array } | undefined;
 }
 
 /** Signs an introduction. `kemPublicKey` must be made for it alone. */
-export function signIntroduction(
-  identity: Identity,
-  kemPublicKey: Uint8Array,
-  facts: { name: string; sentAt: number; context: string },
-): Uint8Array {
-  const { name, sentAt, context } = facts;
+export function signIntroduction(identity: Identity, kemPublicKey: Uint8Array, facts: IntroductionFacts): Uint8Array {
+  const { name, sentAt, context, wrapStatement } = facts;
   const identityKey = identity.participant.publicKey;
-  const introduction = { identityKey, kemPublicKey, wrapStatement: noBytes, rejoin: noBytes, sentAt, name };
+  const unproved = { identityKey, kemPublicKey, wrapStatement, sentAt, name };
+  const rejoin =
+    facts.rejoin === undefined
+      ? noBytes
+      : encode([facts.rejoin.epoch, kdf(facts.rejoin.secret, "rejoinProof", proofInput(unproved, context))]);
+  const introduction = { ...unproved, rejoin };
   return formatIntroduction({ ...introduction, signature: identity.sign(introductionDigest(introduction, context)) });
+}
+
+/** What a sponsor gives: a topic key, plain or wrapped once more, and what a rooted topic adds. */
+export interface ReplyContent extends RootedReply {
+  readonly topicKey: Uint8Array;
 }
 
 /** Encrypts the topic key to one introduction. `kemSeed` is 64 random bytes, used for nothing else. */
 export function sealReply(
   identity: Identity,
-  topicKey: TopicKey,
+  content: ReplyContent,
   introduction: { wire: WireIntroduction; hash: Uint8Array; context: string },
   kemSeed: Uint8Array,
 ): Uint8Array {
@@ -149,23 +198,22 @@ export function sealReply(
   const { ciphertext: kemCiphertext, sharedSecret } = encapsulated;
   const binding = { introductionHash: introduction.hash, kemCiphertext, context: introduction.context };
   const sponsorKey = identity.participant.publicKey;
-  const signature = identity.sign(replyDigest(binding, sponsorKey, topicKey.commitment));
-  const keyBytes = topicKey.bytes;
+  const signature = identity.sign(replyDigest(binding, sponsorKey, nameOf(content.topicKey), content));
   const key = replyKey(sharedSecret, binding);
-  const plaintext = formatReplyPlaintext({ sponsorKey, signature, epoch: 0, generation: 0, topicKey: keyBytes });
+  const plaintext = formatReplyPlaintext({ sponsorKey, signature, ...content });
   try {
     const ciphertext = seal(key, zeroNonce, replyData(binding), plaintext);
     const introductionId = introduction.hash.slice(0, INTRODUCTION_ID_BYTES);
     return formatReply({ introductionId, kemCiphertext, ciphertext });
   } finally {
-    wipe(sharedSecret, key, keyBytes, plaintext);
+    wipe(sharedSecret, key, plaintext);
   }
 }
 
 /** A reply that was opened and verified. */
 export interface OpenedReply {
   readonly sponsor: Participant;
-  readonly topicKey: Uint8Array;
+  readonly content: ReplyContent;
   readonly introductionHash: Uint8Array;
 }
 
@@ -184,17 +232,14 @@ export function openReply(
   wipe(sharedSecret, key);
   if (plaintext === undefined) throw DecryptionError.withoutStack();
   try {
-    const { sponsorKey, signature, topicKey } = parseReplyPlaintext(plaintext);
+    const { sponsorKey, signature, ...content } = parseReplyPlaintext(plaintext);
     expectIdentityKey(sponsorKey);
     const sponsor = new Participant(sponsorKey);
-    const claimed = new TopicKey(topicKey);
-    const digest = replyDigest(binding, sponsorKey, claimed.commitment);
-    claimed.wipe();
-    if (!verify(signature, digest, sponsorKey)) {
-      wipe(topicKey);
+    if (!verify(signature, replyDigest(binding, sponsorKey, nameOf(content.topicKey), content), sponsorKey)) {
+      wipe(content.topicKey, content.rejoinSecret);
       throw new BadSignatureError(sponsor.id);
     }
-    return { sponsor, topicKey, introductionHash: introduction.hash };
+    return { sponsor, content, introductionHash: introduction.hash };
   } finally {
     wipe(plaintext);
   }
@@ -216,7 +261,7 @@ export class Newcomer {
   readonly #made = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
 
   /** Makes an introduction and keeps its KEM secret until it is answered, replaced or ten minutes old. */
-  introduce(identity: Identity, facts: { name: string; sentAt: number; context: string }): Uint8Array {
+  introduce(identity: Identity, facts: IntroductionFacts): Uint8Array {
     const seed = randomBytes(KEY_BYTES);
     const { publicKey, secretKey } = kemKeyPair(seed);
     wipe(seed);
@@ -272,10 +317,10 @@ export class Newcomer {
     return reply;
   }
 
-  /** A copy of the topic key of an opened reply whose introduction is still open. */
-  keyOf(reply: OpenedReply): Uint8Array {
+  /** What an opened reply says, whose introduction is still open. Its secrets are wiped with the introduction: copy them. */
+  contentOf(reply: OpenedReply): ReplyContent {
     this.#find(reply.introductionHash.subarray(0, INTRODUCTION_ID_BYTES));
-    return new Uint8Array(reply.topicKey);
+    return reply.content;
   }
 
   /** Ends all introductions and wipes their secrets. */
@@ -294,7 +339,8 @@ export class Newcomer {
     if (introduction === undefined) return;
     this.#outstanding.delete(id);
     clearTimeout(introduction.timer);
-    wipe(introduction.kemSecretKey, ...[...introduction.replies.values()].map((reply) => reply?.topicKey));
+    wipe(introduction.kemSecretKey);
+    for (const reply of introduction.replies.values()) wipe(reply?.content.topicKey, reply?.content.rejoinSecret);
   }
 }
 
@@ -359,11 +405,11 @@ export class Sponsor {
     return { wire, hash: name, context, sender, verifiedAt: runningTime() };
   }
 
-  /** Answers a verified introduction, once, and while it is recent. The key is taken when nothing else can refuse. */
+  /** Answers a verified introduction, once, and while it is recent. What to give is taken when nothing else can refuse. */
   answer(
     introduction: VerifiedIntroduction,
     identity: Identity,
-    takeKey: () => TopicKey,
+    take: () => ReplyContent,
     now: number | undefined,
   ): Uint8Array {
     this.#expectRecent(introduction.wire, now);
@@ -373,13 +419,14 @@ export class Sponsor {
       throw new ReplayError("seen", "this introduction was answered before: the newcomer can make another");
     }
     const kemSeed = randomBytes(KEM_ENCAPSULATION_SEED_BYTES);
+    const content = take();
     try {
-      const reply = sealReply(identity, takeKey(), introduction, kemSeed);
+      const reply = sealReply(identity, content, introduction, kemSeed);
       this.#answered.add(introduction.hash);
       this.#replies.add(replyHash(reply));
       return reply;
     } finally {
-      wipe(kemSeed);
+      wipe(kemSeed, content.topicKey);
     }
   }
 

@@ -12,13 +12,13 @@
 export type Delivery = "event" | "state" | "command" | "will";
 
 /** A delivery or a control message, which no application can send as such. */
-export type AnyDelivery = Delivery | "alive";
+export type AnyDelivery = Delivery | "alive" | "control";
 
 /**
- * What this program knows of whoever introduces itself: `self` bears our own identity (another
- * device with our seed, or a thief of it), `pinned` is among our participants.
+ * What this program knows of somebody: `self` bears our own identity (another device with our seed, or a thief of it),
+ * `member` is on the roster, `revoked` was and is no more, `pinned` is among our participants.
  */
-export type Standing = "unknown" | "pinned" | "self";
+export type Standing = "unknown" | "pinned" | "self" | "member" | "revoked";
 
 /** A verified introduction: its sender has the secret key of `senderKey`, and nothing more is known. */
 export interface Introduction {
@@ -33,6 +33,12 @@ export interface Introduction {
   /** Milliseconds since 1970 by the newcomer's clock; below 2^40 it has none. */
   readonly sentAt: number;
   readonly standing: Standing;
+  /**
+   * Whether it comes back: it is on the roster, and showed that it had the key of an epoch in which it was. `constructReply` then
+   * answers without `admit`, to the wrap key that it had before. A member that does not return so has lost its state, or its seed was
+   * stolen: ask a person, and look at the device.
+   */
+  readonly isReturning: boolean;
 }
 
 /** A verified reply to an introduction of ours. The topic key in it is not adopted yet, and not shown. */
@@ -115,25 +121,48 @@ export class MessageTooLargeError extends StringphoneError {
 }
 named(MessageTooLargeError, "MessageTooLargeError");
 
-/** This topic has no topic key yet. Introduce yourself with `constructIntro`, or set `topicKey`. */
+/**
+ * There is no topic key that may be sent under, or read with. With `none`, introduce yourself with `constructIntro`, or set
+ * `topicKey`. With `unusable`, in a rooted topic, wait: an admin's rekey or the reply to an introduction brings the key that counts.
+ */
 export class MissingTopicKeyError extends StringphoneError {
   readonly code = "MISSING_TOPIC_KEY";
-  constructor() {
-    super("this topic has no topic key: ask for it with constructIntro(), or set topicKey");
+  /** `none`: this topic never had one. `unusable`: not that which counts now, or it is known to somebody who was removed. */
+  readonly reason: "none" | "unusable";
+  constructor(reason: "none" | "unusable" = "none") {
+    super(
+      reason === "none"
+        ? "this topic has no topic key: ask for it with constructIntro(), or set topicKey"
+        : "this topic does not have the key that counts now, or may not use it: wait for a rekey, or ask with constructIntro()",
+    );
+    this.reason = reason;
   }
 }
 named(MissingTopicKeyError, "MissingTopicKeyError");
 
-/** The message is sealed under a key that this topic does not have. Introduce yourself again. */
+/**
+ * The message is sealed under a key that this topic does not have. A rooted topic keeps it, asks with an `introduction-wanted` event
+ * when the key does not come by itself, and gives it with `decodeKept` later; otherwise introduce yourself again.
+ */
 export class UnknownTopicKeyError extends StringphoneError {
   readonly code = "UNKNOWN_TOPIC_KEY";
   /** The message's key id, 4 bytes; a hint, not authenticated. */
   readonly keyId: Uint8Array;
-  constructor(keyId: Uint8Array) {
+  /** Whether the message was kept. */
+  readonly isKept: boolean;
+  constructor(keyId: Uint8Array, isKept = false) {
     super(
-      "the message is sealed under another topic key than ours: if it is the newer one, ask for it with constructIntro()",
+      isKept
+        ? "the message is sealed under a key that is not known yet: it is kept until the key comes, then call decodeKept()"
+        : "the message is sealed under another topic key than ours: if it is the newer one, ask for it with constructIntro()",
     );
     this.keyId = keyId;
+    this.isKept = isKept;
+  }
+
+  /** @internal Makes one without a stack, as of all that anybody can send at any rate. */
+  static withoutStack(keyId: Uint8Array, isKept: boolean): UnknownTopicKeyError {
+    return withoutStack(() => new UnknownTopicKeyError(keyId, isKept));
   }
 }
 named(UnknownTopicKeyError, "UnknownTopicKeyError");
@@ -188,7 +217,39 @@ export class BadSignatureError extends StringphoneError {
 }
 named(BadSignatureError, "BadSignatureError");
 
-/** An identity or KEM public key that no honest program makes: refused wherever it comes from. */
+/**
+ * The role of somebody does not allow this: ours, what we asked for; or that of a sender, its message. Nothing changed. Ask an admin, or
+ * one of a smaller rank.
+ */
+export class ForbiddenError extends StringphoneError {
+  readonly code = "FORBIDDEN";
+}
+named(ForbiddenError, "ForbiddenError");
+
+/**
+ * An admin is to be revoked on whom the roles of others rest. Show them to a person: a thief of that admin may have admitted some.
+ * Then say which of them stay.
+ */
+export class DependantsError extends StringphoneError {
+  readonly code = "DEPENDANTS";
+  /** The public keys of those whom it admitted, and nobody of a smaller rank. */
+  readonly dependants: readonly Uint8Array[];
+  constructor(dependants: readonly Uint8Array[]) {
+    super(
+      `the roles of ${dependants.length} others rest on this admin: say with "keep" whether "all", "none", or which of them stay`,
+    );
+    this.dependants = dependants;
+  }
+}
+named(DependantsError, "DependantsError");
+
+/** What was saved cannot be loaded: it is damaged, or of another version. */
+export class StateError extends StringphoneError {
+  readonly code = "STATE";
+}
+named(StateError, "StateError");
+
+/** An identity, wrap or KEM public key that no honest program makes: refused wherever it comes from. */
 export class InvalidKeyError extends StringphoneError {
   readonly code = "INVALID_KEY";
 }
@@ -390,6 +451,9 @@ export type AnyStringphoneError =
   | RateLimitError
   | PayloadFormatError
   | BatchError
+  | ForbiddenError
+  | DependantsError
+  | StateError
   | BackendError
   | DisposedError;
 

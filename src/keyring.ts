@@ -1,91 +1,212 @@
-/** The topic keys that a topic holds, and what is derived from each (PROTOCOL §4). */
-import { wipe } from "./bytes.js";
-import { readBigEndian, Writer } from "./cbor.js";
-import { kdf, type Label, labelPrefix, randomBytes } from "./crypto.js";
-import { KEY_BYTES, KEY_ID_BYTES } from "./limits.js";
+/** The topic keys that a topic holds, of each epoch those of its generations (PROTOCOL §4.1, §11). */
+import { toHex } from "./bytes.js";
+import { Generations, type SavedGenerations } from "./generations.js";
+import { MAX_EPOCHS_PER_ISSUER, MAX_EPOCHS_PER_PARENT } from "./limits.js";
+import type { RekeyHead } from "./rekey.js";
+import { TopicKey } from "./topic-key.js";
 
-/**
- * Makes a topic key: 32 random bytes. Whoever has it reads the topic; nobody can publish with it alone.
- *
- * @example
- * ```ts
- * import { generateTopicKey, Topic } from "stringphone";
- *
- * const topic = await Topic.create({ topicKey: generateTopicKey(), name: "home/kitchen" });
- * ```
- */
-export function generateTopicKey(): Uint8Array {
-  return randomBytes(KEY_BYTES);
+/** An epoch that is known, with or without its keys. */
+export interface Epoch {
+  /** Commitment of its first key, in hex. */
+  readonly id: string;
+  readonly number: number;
+  /** The rekey that started it; `undefined` for the first of a topic. */
+  readonly head: RekeyHead | undefined;
+  /** Who issued that, in hex. */
+  readonly issuer: string | undefined;
+  /** The epoch that it was sealed under, if that was ever known here. */
+  readonly parent: string | undefined;
+  /** `undefined` where it was not opened, and when it was wiped. */
+  keys: Generations | undefined;
+  /** Whether we ceased to send under it: that is for ever, unless an admin gives us its key again. */
+  isRetired: boolean;
+  /** Whether it does not count for us, because it cannot be opened and an admin told us to go on without it. */
+  isSetAside: boolean;
+  /** Running time since which it is not what we send under; `undefined` while it is. */
+  leftAt: number | undefined;
 }
 
-/** Label and first item of an array of so many items, in CBOR. */
-function encodedPrefix(label: Label, items: number, first: Uint8Array): Uint8Array {
-  return new Writer().encoded(labelPrefix(label, items)).bytes(first).view.slice();
+/** A key that a key id may mean. */
+export interface FoundKey {
+  readonly epoch: Epoch;
+  readonly generation: number;
+  readonly key: TopicKey;
 }
 
-/** One topic key with its derived values. Nothing of it can be printed. */
-export class TopicKey {
-  readonly #key: Uint8Array;
-  readonly #messageKey: Uint8Array;
-  /** A hint by which receivers find the key; says nothing about it. */
-  readonly id: Uint8Array;
-  /** The id as a number, big endian. */
-  readonly idNumber: number;
-  /** Names the key without revealing it; every signature covers it. */
-  readonly commitment: Uint8Array;
-  /** How what is signed of every message under this key begins. */
-  readonly signaturePrefix: Uint8Array;
-  /** How the associated data of every message under this key begins. */
-  readonly dataPrefix: Uint8Array;
-
-  /** Copies `key`, 32 bytes. */
-  constructor(key: Uint8Array) {
-    this.#key = new Uint8Array(key);
-    this.#messageKey = kdf(key, "messageKey");
-    this.id = kdf(key, "keyId").slice(0, KEY_ID_BYTES);
-    this.idNumber = readBigEndian(this.id, 0, KEY_ID_BYTES);
-    this.commitment = kdf(key, "commitment");
-    this.signaturePrefix = encodedPrefix("messageSignature", 8, this.commitment);
-    this.dataPrefix = encodedPrefix("message", 4, this.id);
-  }
-
-  /** A copy of the key itself. */
-  get bytes(): Uint8Array {
-    return new Uint8Array(this.#key);
-  }
-
-  /** The key that seals messages: not a copy, it is used at once. */
-  static messageKeyOf(key: TopicKey): Uint8Array {
-    return key.#messageKey;
-  }
-
-  wipe(): void {
-    wipe(this.#key, this.#messageKey);
-  }
+export interface SavedEpoch extends Omit<Epoch, "keys" | "leftAt"> {
+  readonly keys: SavedGenerations | undefined;
+  /** Milliseconds since it was left. */
+  readonly left: number | undefined;
 }
 
-const NONE: readonly TopicKey[] = [];
-
-/** The keys that can be read. A topic without generations has one at most, for sending and reading. */
 export class Keyring {
+  readonly #epochs = new Map<string, Epoch>();
+  #sending: Epoch | undefined;
   #current: TopicKey | undefined;
-  #all = NONE;
+
+  /** The epoch to send under. */
+  get sending(): Epoch | undefined {
+    return this.#sending;
+  }
 
   /** The key to send under. */
   get current(): TopicKey | undefined {
     return this.#current;
   }
 
-  /** Takes another key, and wipes the one before. */
-  replace(key: Uint8Array | undefined): void {
-    const next = key === undefined ? undefined : new TopicKey(key);
-    this.#current?.wipe();
-    this.#current = next;
-    this.#all = next === undefined ? NONE : [next];
+  /** The same, with where it belongs. */
+  get currentFound(): FoundKey | undefined {
+    const epoch = this.#sending;
+    if (epoch?.keys === undefined) return undefined;
+    return { epoch, generation: epoch.keys.sending, key: epoch.keys.sendingKey };
   }
 
-  /** Every key that a key id may mean. */
-  candidates(keyId: number): readonly TopicKey[] {
-    return this.#current?.idNumber === keyId ? this.#all : NONE;
+  /** Whether nothing can be read. */
+  get isEmpty(): boolean {
+    for (const { keys } of this.#epochs.values()) if (keys !== undefined) return false;
+    return true;
+  }
+
+  get epochs(): Iterable<Epoch> {
+    return this.#epochs.values();
+  }
+
+  epoch(id: string): Epoch | undefined {
+    return this.#epochs.get(id);
+  }
+
+  /** Takes a key that belongs to no rooted topic, or none, and forgets all others. */
+  replace(key: Uint8Array | undefined, generation = 0): void {
+    this.wipe();
+    if (key !== undefined) this.use(this.addFirst(key, generation));
+  }
+
+  /** Adds the first epoch of a topic. */
+  addFirst(key: Uint8Array, generation = 0): Epoch {
+    const made = new TopicKey(key);
+    const id = toHex(made.commitment);
+    made.wipe();
+    const keys = new Generations(key, generation);
+    return this.#add({ id, number: 0, head: undefined, issuer: undefined, parent: undefined, keys });
+  }
+
+  /** Adds an epoch that a rekey started, or that a reply told of. Its keys are the keyring's from now on. */
+  add(epoch: Omit<Epoch, "isRetired" | "isSetAside" | "leftAt">, now: number): Epoch {
+    const added = this.#add(epoch);
+    added.leftAt = now;
+    this.#forget(added);
+    return added;
+  }
+
+  #add(epoch: Omit<Epoch, "isRetired" | "isSetAside" | "leftAt">): Epoch {
+    const added: Epoch = { ...epoch, isRetired: false, isSetAside: false, leftAt: undefined };
+    this.#epochs.get(added.id)?.keys?.wipe();
+    this.#epochs.set(added.id, added);
+    return added;
+  }
+
+  /** Whether one more rekey of this issuer under this parent is taken in: a hostile admin can make any number. */
+  hasRoom(issuer: string, parent: string): boolean {
+    let count = 0;
+    for (const epoch of this.#epochs.values()) if (epoch.issuer === issuer && epoch.parent === parent) count++;
+    return count < MAX_EPOCHS_PER_PARENT;
+  }
+
+  /** Of one issuer's epochs the lowest goes when there are too many. */
+  #forget({ issuer, id }: Epoch): void {
+    const same = [...this.#epochs.values()].filter(
+      (one) => one.issuer === issuer && one !== this.#sending && one.id !== id,
+    );
+    if (same.length < MAX_EPOCHS_PER_ISSUER) return;
+    const lowest = same.reduce((a, b) => (b.number < a.number ? b : a));
+    lowest.keys?.wipe();
+    this.#epochs.delete(lowest.id);
+  }
+
+  /** Sends under this epoch from now on, or under none. */
+  use(epoch: Epoch | undefined): void {
+    this.#sending = epoch;
+    this.#current = epoch?.keys?.sendingKey;
+  }
+
+  /** Every key but `tried` that a key id may mean. Where none of them opens a message, call `complete`. */
+  find(keyId: number, tried?: TopicKey): FoundKey[] {
+    const found: FoundKey[] = [];
+    for (const epoch of this.#epochs.values()) {
+      if (epoch.keys === undefined) continue;
+      for (const { generation, key } of epoch.keys.find(keyId)) {
+        if (key !== tried) found.push({ epoch, generation, key });
+      }
+    }
+    return found;
+  }
+
+  /** Looks up all that is read: says whether `find` may now give more than it gave. */
+  complete(): boolean {
+    let isMore = false;
+    for (const { keys } of this.#epochs.values()) if (keys?.complete() === true) isMore = true;
+    return isMore;
+  }
+
+  /** Makes a later generation the one to send under. */
+  adopt(epoch: Epoch, generation: number, now: number): void {
+    epoch.keys?.adopt(generation, now);
+    if (epoch === this.#sending) this.use(epoch);
+  }
+
+  /** Wipes what is past its grace. Gives the epochs that are left without a key. */
+  expire(now: number, grace: number): string[] {
+    const wiped: string[] = [];
+    for (const epoch of this.#epochs.values()) {
+      if (epoch.keys === undefined) continue;
+      if (epoch.leftAt !== undefined && now - epoch.leftAt >= grace) {
+        epoch.keys.wipe();
+        epoch.keys = undefined;
+        wiped.push(epoch.id);
+      } else {
+        epoch.keys.expire(now, grace);
+      }
+    }
+    return wiped;
+  }
+
+  /** Running time at which the next key is to be wiped. */
+  nextExpiry(grace: number): number | undefined {
+    let next: number | undefined;
+    for (const { keys, leftAt } of this.#epochs.values()) {
+      if (keys === undefined) continue;
+      for (const at of [leftAt === undefined ? undefined : leftAt + grace, keys.nextExpiry(grace)]) {
+        if (at !== undefined && (next === undefined || at < next)) next = at;
+      }
+    }
+    return next;
+  }
+
+  wipe(): void {
+    for (const { keys } of this.#epochs.values()) keys?.wipe();
+    this.#epochs.clear();
+    this.use(undefined);
+  }
+
+  /** All of it, with secrets. */
+  saved(now: number): SavedEpoch[] {
+    return [...this.#epochs.values()].map(({ keys, leftAt, ...epoch }) => ({
+      ...epoch,
+      keys: keys?.saved(now),
+      left: leftAt === undefined ? undefined : now - leftAt,
+    }));
+  }
+
+  restore(saved: readonly SavedEpoch[], sending: string | undefined, now: number): void {
+    for (const { keys, left, ...epoch } of saved) {
+      this.#epochs.set(epoch.id, {
+        ...epoch,
+        keys: keys && Generations.restore(keys, now),
+        leftAt: left === undefined ? undefined : now - left,
+      });
+    }
+    const used = sending === undefined ? undefined : this.#epochs.get(sending);
+    if (sending !== undefined && used?.keys === undefined) throw new RangeError("the key to send under is missing");
+    this.use(used);
   }
 }

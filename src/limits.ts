@@ -69,8 +69,64 @@ export const MAX_DISPLAY_NAME_BYTES = 64;
 export const MAX_WRAP_STATEMENT_BYTES = 256;
 /** Bytes of the opaque rejoin proof in an introduction. */
 export const MAX_REJOIN_BYTES = 64;
-/** Bytes of the encryption of a reply: the sealed array with every list empty has 146. */
-export const MAX_REPLY_BYTES = 1024;
+/** Greatest version of a statement: that of a wrap key is a time. */
+export const MAX_STATEMENT_VERSION = 2 ** 48 - 1;
+/** Bytes of one statement: an admission with the longest name and a wrap statement has 391. */
+export const MAX_STATEMENT_BYTES = 512;
+/** Subjects of one issuer that are kept: the greatest by version, then hash. */
+export const MAX_STATEMENTS_PER_ISSUER = 16_384;
+/** Participants whose statements are taken in, because they are or were admins. */
+export const MAX_ISSUERS = 256;
+/** Admissions from a root down to an admin: each admin below another widens what a stolen one can do. */
+export const MAX_CHAIN = 8;
+/** Roots of one topic: two or three, kept offline, are enough. */
+export const MAX_ROOTS = 16;
+/** Greatest epoch: nobody makes a rekey every millisecond for longer than a year. */
+export const MAX_EPOCH = 2 ** 35;
+/** Participants to whom one rekey is wrapped. */
+export const MAX_RECIPIENTS = 65_536;
+/** Wraps of one rekey that bear our hint and are tried: it has 8 bytes, so a second one is malice already. */
+export const MAX_WRAPS_TRIED = 2;
+/** Wrap keys of our own that are kept: the newest, and those that a rekey underway may still be wrapped to. */
+export const MAX_WRAP_KEYS = 3;
+/** Bytes of a control message or of a reply: the statements of ten thousand participants. */
+export const MAX_CONTROL_BYTES = 8 * 1024 * 1024;
+/** Statements in one control message or reply: with all of the largest roster. */
+export const MAX_CONTROL_STATEMENTS = 65_536;
+/** Bytes of what makes the id of a topic its own. */
+export const SALT_BYTES = 16;
+/** Bytes of a topic key that is wrapped once more, for somebody who comes back: an X25519 key, the key and a tag. */
+export const RETURN_WRAP_BYTES = 80;
+/** Epochs of one issuer that are remembered: the latest. */
+export const MAX_EPOCHS_PER_ISSUER = 16;
+/** Epochs of one issuer that are remembered under one parent: honest ones need one, or two that crossed. */
+export const MAX_EPOCHS_PER_PARENT = 4;
+/** Milliseconds of running time for which a key is kept after its successor was adopted, unless the owner sets another. */
+export const DEFAULT_GRACE = 24 * 3_600_000;
+/** Milliseconds between two steps of a policy: shorter ones would outrun what is granted to each participant. */
+export const MIN_RATCHET_INTERVAL = 3_600_000;
+/** Milliseconds for which a participant may come back with what it knew of an epoch. */
+export const REJOIN_LIFETIME = 90 * 24 * 3_600_000;
+/** Epochs with which one may come back. */
+export const MAX_REJOIN_SECRETS = 256;
+/** Milliseconds for which something may be missing before it counts as a gap. */
+export const GAP_DELAY = 30_000;
+/** Milliseconds before a gap is told again; doubled each time, up to a day. */
+export const GAP_INTERVAL = 10 * 60_000;
+/** Greatest interval between two tellings of a gap. */
+export const MAX_GAP_INTERVAL = 24 * 3_600_000;
+/** Milliseconds by which an answer to everybody is spread, for each rank once more: so that not all answer at once. */
+export const ANSWER_SPREAD = 20_000;
+/** Messages that could not be read yet and are kept. */
+export const MAX_KEPT_MESSAGES = 64;
+/** Bytes of them. */
+export const MAX_KEPT_BYTES = 256 * 1024;
+/** Digests of our own statements that are remembered: what an issuer knew when it made a rekey is one of them, mostly. */
+export const MAX_DIGESTS = 256;
+/** Retained statements of which it is remembered under which epoch they were sealed, so that they can be cleared. */
+export const MAX_RETAINED_NAMES = 16_384;
+/** Statements that are published again after a change of key. */
+export const MAX_REPUBLISHED = 256;
 /** Pinned participants of one topic, each a few hundred bytes. */
 export const MAX_PARTICIPANTS = 1_000_000;
 
@@ -105,3 +161,27 @@ export const INTRODUCTION_INTERVAL = 1000;
 export const MAX_REMEMBERED_INTRODUCTIONS = 1024;
 /** Replies of our own that are remembered, so that their echo is known. */
 export const MAX_REMEMBERED_REPLIES = 1024;
+
+/**
+ * Generations that are read beyond the oldest of an epoch: twice what can be saved up of steps, so that a device that was away for
+ * weeks still reads those who spent all at once. The table of their key ids has 33 KB.
+ */
+export const MAX_GENERATIONS_AHEAD = 4096;
+/** Greatest generation: at a step an hour, 125 million years. Integers of the table and of CBOR hold it and what follows. */
+export const GENERATION_LIMIT = 2 ** 40;
+/** Generations between two keys of a chain that are kept: any key is then at most 63 steps away, and they have 2 KB in all. */
+export const CHECKPOINT_INTERVAL = 64;
+/**
+ * Topic keys kept ready besides the one for sending, about 1 KB each. More than a day has hours: otherwise junk under the key ids
+ * of one grace, all of which the broker has seen, would cost a derivation each.
+ */
+export const MAX_READY_KEYS = 32;
+/** Milliseconds that earn one step. */
+export const STEP_INTERVAL = 60 * 60_000;
+/**
+ * Steps that can be saved up: half of what is read ahead. A hostile publisher may spend them all at once, and then one an hour:
+ * for 85 days nobody who sleeps is locked out.
+ */
+export const MAX_STEP_BUDGET = 2048;
+/** Steps that a new topic may take at once. */
+export const FIRST_STEPS = 24;

@@ -18,18 +18,25 @@ import {
 } from "./cbor.js";
 import { type AnyDelivery, MalformedMessageError, MessageTooLargeError, UnsupportedVersionError } from "./errors.js";
 import {
+  GENERATION_LIMIT,
   INTRODUCTION_ID_BYTES,
   KEM_CIPHERTEXT_BYTES,
   KEM_PUBLIC_KEY_BYTES,
   KEY_BYTES,
   KEY_ID_BYTES,
   MAX_BATCH_PAYLOADS,
+  MAX_CONTROL_BYTES,
+  MAX_CONTROL_STATEMENTS,
   MAX_DISPLAY_NAME_BYTES,
+  MAX_EPOCH,
   MAX_REJOIN_BYTES,
-  MAX_REPLY_BYTES,
+  MAX_ROOTS,
   MAX_SENT_AT,
   MAX_SEQUENCE,
+  MAX_STATEMENT_BYTES,
   MAX_WRAP_STATEMENT_BYTES,
+  RETURN_WRAP_BYTES,
+  SALT_BYTES,
   SENDER_HINT_BYTES,
   SESSION_BYTES,
   SIGNATURE_BYTES,
@@ -41,8 +48,8 @@ const MESSAGE = 0;
 const INTRODUCTION = 1;
 const REPLY = 2;
 
-/** The numbers that deliveries have on the wire. 5 to 15, and 19 and above, are kept for control messages to come. */
-const DELIVERIES: readonly AnyDelivery[] = ["event", "state", "command", "will", "alive"];
+/** The numbers that deliveries have on the wire. 6 to 15, and 19 and above, are kept for what is to come. */
+const DELIVERIES: readonly AnyDelivery[] = ["event", "state", "command", "will", "alive", "control"];
 /** Added to the number of a delivery where the message carries a batch: who does not know batches refuses it. */
 const BATCH = 16;
 /** The deliveries of which there are batches are the first ones. */
@@ -51,13 +58,15 @@ const BATCH_DELIVERIES = 3;
 const SENT_AT_BYTES = 6;
 /** The head of the array that a message is. */
 const MESSAGE_HEAD = 0x86;
+const CONTROL = 5;
+/** Bytes of the plaintext of a control message before what it carries: zeros for the sender, and the delivery. */
+const CONTROL_HEAD_BYTES = SENDER_HINT_BYTES + 1;
+const noSignature = new Uint8Array(SIGNATURE_BYTES);
 /** Bytes of the plaintext before the payload: sender, delivery, sentAt, signature. */
 const PLAINTEXT_HEAD_BYTES = SENDER_HINT_BYTES + 1 + SENT_AT_BYTES + SIGNATURE_BYTES;
 const SIGNATURE_START = SENDER_HINT_BYTES + 1 + SENT_AT_BYTES;
 /** Everything that a message with the largest sequence adds to a payload of any length. */
 const MAX_OVERHEAD_BYTES = 3 + (1 + KEY_ID_BYTES) + (1 + SESSION_BYTES) + 9 + 5 + TAG_BYTES + PLAINTEXT_HEAD_BYTES;
-/** The longest introduction: five bytes more than its items for their heads are never needed. */
-const MAX_DISCOVERY_BYTES = 4096;
 
 export interface WireMessage {
   readonly type: "message";
@@ -103,30 +112,53 @@ export interface Plaintext {
   readonly batch: readonly Uint8Array[] | undefined;
 }
 
-/** What is inside the encryption of a reply. A topic without roots has the empty values after `topicKey`. */
-export interface ReplyPlaintext {
+/** What is inside the encryption of a reply. A topic without roots has the values of `UNROOTED`. */
+export interface ReplyPlaintext extends RootedReply {
   readonly sponsorKey: Uint8Array;
   readonly signature: Uint8Array;
-  readonly epoch: number;
-  readonly generation: number;
+  /** 32 bytes; or wrapped once more for somebody who comes back. */
   readonly topicKey: Uint8Array;
 }
 
-/** The empty values of a topic without roots: topic id, roots, statements, head, rejoin secret. */
-export const UNROOTED: readonly CborItem[] = [new Uint8Array(0), [], [], new Uint8Array(0), new Uint8Array(0)];
+/** What only a rooted topic's reply says. */
+export interface RootedReply {
+  readonly epoch: number;
+  readonly generation: number;
+  readonly salt: Uint8Array;
+  readonly roots: readonly Uint8Array[];
+  readonly statements: readonly Uint8Array[];
+  readonly head: Uint8Array;
+  readonly rejoinSecret: Uint8Array;
+}
+
+const none = new Uint8Array(0);
+export const UNROOTED: RootedReply = {
+  epoch: 0,
+  generation: 0,
+  salt: none,
+  roots: [],
+  statements: [],
+  head: none,
+  rejoinSecret: none,
+};
+
+/** The items of a reply behind the topic key. */
+export function rootedItems({ salt, roots, statements, head, rejoinSecret }: RootedReply): CborItem[] {
+  return [salt, roots, statements, head, rejoinSecret];
+}
 
 function malformed(what: string): never {
   throw new MalformedMessageError(`expected ${what}`);
 }
 
-function bytesItem(name: string, item: CborItem | undefined, least: number, most = least): Uint8Array {
+export function bytesItem(name: string, item: CborItem | undefined, least: number, most = least): Uint8Array {
   if (!(item instanceof Uint8Array) || item.length < least || item.length > most) {
     malformed(`${name} of ${least === most ? least : `${least} to ${most}`} bytes`);
   }
   return new Uint8Array(item);
 }
 
-function integerItem(name: string, item: CborItem | undefined, most: number): number {
+export function integerItem(name: string, item: CborItem | undefined, most: number): number {
   if (typeof item !== "number" || item > most) malformed(`${name} of at most ${most}`);
   return item;
 }
@@ -142,7 +174,7 @@ export function isDisplayName(name: string): boolean {
   );
 }
 
-function displayNameItem(item: CborItem | undefined): string {
+export function displayNameItem(item: CborItem | undefined): string {
   if (typeof item !== "string" || !isDisplayName(item)) {
     malformed(`a name of at most ${MAX_DISPLAY_NAME_BYTES} bytes without control characters`);
   }
@@ -174,13 +206,20 @@ function refuseStrangers(bytes: Uint8Array): void {
  * are read before `decode` returns.
  *
  * @param maxPayloadBytes the largest payload that may be inside
+ * @param maxControlBytes bytes of the largest control message that may be inside
  * @throws MalformedMessageError, UnsupportedVersionError, MessageTooLargeError and nothing else
  */
-export function parse(bytes: Uint8Array, maxPayloadBytes: number): WireMessage | WireIntroduction | WireReply {
-  const mostBytes = Math.max(maxPayloadBytes + MAX_OVERHEAD_BYTES, MAX_DISCOVERY_BYTES);
+export function parse(
+  bytes: Uint8Array,
+  maxPayloadBytes: number,
+  maxControlBytes = 0,
+): WireMessage | WireIntroduction | WireReply {
+  const mostBytes = Math.max(maxPayloadBytes, MAX_CONTROL_BYTES) + MAX_OVERHEAD_BYTES;
   if (bytes.length > mostBytes) throw new MessageTooLargeError(bytes.length - MAX_OVERHEAD_BYTES, maxPayloadBytes);
   refuseStrangers(bytes);
-  if (bytes[1] === VERSION && bytes[2] === MESSAGE) return parseMessage(bytes, maxPayloadBytes);
+  if (bytes[1] === VERSION && bytes[2] === MESSAGE) {
+    return parseMessage(bytes, Math.max(maxPayloadBytes, maxControlBytes));
+  }
   const items = decode(bytes, { maxDepth: 1, maxItems: 10, maxTextBytes: MAX_DISPLAY_NAME_BYTES });
   if (typeof items !== "object" || items instanceof Uint8Array) malformed("an array");
   const [version, type] = items;
@@ -227,7 +266,7 @@ function parseReply(items: readonly CborItem[]): WireReply {
     type: "reply",
     introductionId: bytesItem("an introduction id", items[2], INTRODUCTION_ID_BYTES),
     kemCiphertext: bytesItem("a KEM ciphertext", items[3], KEM_CIPHERTEXT_BYTES),
-    ciphertext: bytesItem("a ciphertext", items[4], TAG_BYTES, MAX_REPLY_BYTES),
+    ciphertext: bytesItem("a ciphertext", items[4], TAG_BYTES, MAX_CONTROL_BYTES),
   };
 }
 
@@ -304,6 +343,7 @@ export function writePlaintext(out: Uint8Array, head: PlaintextHead, payload: Ui
  */
 export function parsePlaintext(bytes: Uint8Array, sequence: number, signature: Uint8Array): Plaintext {
   const number = bytes[SENDER_HINT_BYTES] as number;
+  if (number === CONTROL) return parseControlPlaintext(bytes, sequence);
   const isBatch = number >= BATCH && number < BATCH + BATCH_DELIVERIES;
   const delivery = DELIVERIES[isBatch ? number - BATCH : number];
   if (delivery === undefined) malformed("a delivery that version 1 knows");
@@ -322,6 +362,45 @@ export function parsePlaintext(bytes: Uint8Array, sequence: number, signature: U
     payload,
     batch: isBatch ? parseBatch(payload, sequence) : undefined,
   };
+}
+
+/** A control message has no sender of its own: what it carries is signed by itself, and anybody may pass it on. */
+function parseControlPlaintext(bytes: Uint8Array, sequence: number): Plaintext {
+  if (sequence !== 0) malformed("sequence 0 of a control message");
+  const senderHint = toTableKey(bytes, SENDER_HINT_BYTES);
+  if (/[^\0]/.test(senderHint)) malformed("a control message without a sender");
+  const payload = bytes.slice(CONTROL_HEAD_BYTES);
+  const empty = { signature: noSignature, batch: undefined, sentAt: 0 };
+  return { senderHint, delivery: "control", deliveryNumber: CONTROL, payload, ...empty };
+}
+
+/** What is encrypted of a control message. */
+export function formatControlPlaintext(payload: Uint8Array): Uint8Array {
+  const plaintext = new Uint8Array(CONTROL_HEAD_BYTES + payload.length);
+  plaintext[SENDER_HINT_BYTES] = CONTROL;
+  plaintext.set(payload, CONTROL_HEAD_BYTES);
+  return plaintext;
+}
+
+/** What a control message carries: statements, and a rekey or none. */
+export function formatControl(statements: readonly Uint8Array[], rekey: Uint8Array | undefined): Uint8Array {
+  return encode([statements, rekey ?? new Uint8Array(0)]);
+}
+
+export function parseControl(bytes: Uint8Array): { statements: readonly Uint8Array[]; rekey: Uint8Array | undefined } {
+  const items = decode(bytes, { maxDepth: 2, maxItems: MAX_CONTROL_STATEMENTS + 3, maxTextBytes: 0 });
+  if (typeof items !== "object" || items instanceof Uint8Array || items.length !== 2) malformed("a control of 2 items");
+  const rekey = bytesItem("a rekey", items[1], 0, MAX_CONTROL_BYTES);
+  return {
+    statements: listItem("statements", items[0], 0, MAX_STATEMENT_BYTES),
+    rekey: rekey.length === 0 ? undefined : rekey,
+  };
+}
+
+/** A list of byte strings. */
+function listItem(name: string, item: CborItem | undefined, least: number, most: number): Uint8Array[] {
+  if (typeof item !== "object" || item instanceof Uint8Array) malformed(`a list of ${name}`);
+  return item.map((one) => bytesItem(`each of the ${name}`, one, least, most));
 }
 
 /** Bytes of a batch of these payloads. */
@@ -347,30 +426,39 @@ function parseBatch(bytes: Uint8Array, sequence: number): readonly Uint8Array[] 
   return payloads;
 }
 
-/** Encodes what a reply encrypts, for a topic without roots. */
+/** Encodes what a reply encrypts. */
 export function formatReplyPlaintext(plaintext: ReplyPlaintext): Uint8Array {
   const { sponsorKey, signature, epoch, generation, topicKey } = plaintext;
-  return encode([sponsorKey, signature, epoch, generation, topicKey, ...UNROOTED]);
+  return encode([sponsorKey, signature, epoch, generation, topicKey, ...rootedItems(plaintext)]);
 }
 
-function isEmpty(item: CborItem | undefined): boolean {
-  return Array.isArray(item) && item.length === 0;
-}
-
-/** Reads what a reply decrypted to. Topics with roots are not known yet to this program: refused. */
+/** Reads what a reply decrypted to. */
 export function parseReplyPlaintext(bytes: Uint8Array): ReplyPlaintext {
-  const items = decode(bytes, { maxDepth: 2, maxItems: 11, maxTextBytes: 0 });
+  const items = decode(bytes, { maxDepth: 2, maxItems: MAX_CONTROL_STATEMENTS + MAX_ROOTS + 16, maxTextBytes: 0 });
   if (typeof items !== "object" || items instanceof Uint8Array || items.length !== 10) malformed("a reply of 10 items");
-  const [topicId, roots, statements, head, rejoin] = items.slice(5);
-  bytesItem("no topic id", topicId, 0);
-  if (!isEmpty(roots) || !isEmpty(statements)) malformed("a topic without roots and statements");
-  bytesItem("no head", head, 0);
-  bytesItem("no rejoin secret", rejoin, 0);
+  const salt = bytesItem("a salt", items[5], 0, SALT_BYTES);
+  const isRooted = salt.length > 0;
+  const topicKey = bytesItem("a topic key", items[4], KEY_BYTES, isRooted ? RETURN_WRAP_BYTES : KEY_BYTES);
+  const roots = listItem("roots", items[6], KEY_BYTES, KEY_BYTES);
+  const statements = listItem("statements", items[7], 0, MAX_STATEMENT_BYTES);
+  const head = bytesItem("a head", items[8], isRooted ? KEY_BYTES : 0, isRooted ? MAX_CONTROL_BYTES : 0);
+  const rejoinSecret = bytesItem("a rejoin secret", items[9], isRooted ? KEY_BYTES : 0);
+  const isFit = isRooted
+    ? salt.length === SALT_BYTES && roots.length > 0 && roots.length <= MAX_ROOTS
+    : roots.length === 0 && statements.length === 0;
+  if (!isFit) malformed("a salt of 16 bytes and 1 to 16 roots; or of a topic without roots, nothing");
+  if (topicKey.length !== KEY_BYTES && topicKey.length !== RETURN_WRAP_BYTES)
+    malformed("a topic key, plain or wrapped");
   return {
     sponsorKey: bytesItem("a sponsor's key", items[0], KEY_BYTES),
     signature: bytesItem("a signature", items[1], SIGNATURE_BYTES),
-    epoch: integerItem("epoch 0", items[2], 0),
-    generation: integerItem("generation 0", items[3], 0),
-    topicKey: bytesItem("a topic key", items[4], KEY_BYTES),
+    epoch: integerItem("an epoch", items[2], isRooted ? MAX_EPOCH : 0),
+    generation: integerItem("a generation", items[3], GENERATION_LIMIT),
+    topicKey,
+    salt,
+    roots,
+    statements,
+    head,
+    rejoinSecret,
   };
 }

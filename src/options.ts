@@ -1,6 +1,8 @@
 /** What callers pass to a topic, how it is read and checked, and what a topic makes of a will. */
 import { describe, expectOptions, expectSwitch } from "./bytes.js";
 import type { Delivery } from "./errors.js";
+import type { TopicListener } from "./events.js";
+import type { Role } from "./roster.js";
 
 export const TOPIC_OPTIONS = [
   "seed",
@@ -11,7 +13,18 @@ export const TOPIC_OPTIONS = [
   "maxClockSkew",
   "clock",
   "backend",
+  "ratchet",
+  "grace",
+  "answerReturning",
+  "listener",
 ];
+export const ESTABLISH_OPTIONS = [...TOPIC_OPTIONS.filter((name) => name !== "topicKey"), "roots"];
+export const LOAD_OPTIONS = [
+  ...TOPIC_OPTIONS.filter((name) => !["seed", "topicKey", "name", "participants"].includes(name)),
+  "restored",
+];
+export const ADMIT_OPTIONS = ["role", "name", "keep"];
+export const REVOKE_OPTIONS = ["keep"];
 export const ENCODE_OPTIONS = ["delivery", "context"];
 export const INTRODUCTION_OPTIONS = ["name", "context"];
 export const CONTEXT_OPTIONS = ["context"];
@@ -26,7 +39,7 @@ const DECODE_OPTIONS = [
   "hearOwn",
 ];
 
-const ALL_DELIVERIES: readonly Delivery[] = ["event", "state", "command", "will"];
+export const ALL_DELIVERIES: readonly Delivery[] = ["event", "state", "command", "will"];
 
 /** What a topic is made of. Byte arrays are copied. */
 export interface TopicOptions {
@@ -63,6 +76,60 @@ export interface TopicOptions {
    * gave before: receivers refuse its events after sixteen restarts that begin at the same number.
    */
   readonly clock?: () => number;
+  /**
+   * Steps the topic key to its next generation by itself, every so many milliseconds, an hour at least: who takes this device later
+   * reads nothing that was sent before the step and the grace. Default: only when `ratchet()` is called. Steps of others are followed anyway.
+   */
+  readonly ratchet?: { readonly every: number };
+  /**
+   * Milliseconds of running time for which a key is kept when its successor is in use, for what is late, retained or sent by somebody
+   * who slept. Default: 24 hours. Make it days where devices sleep for days; after it, they have to come back with an introduction.
+   */
+  readonly grace?: number;
+  /**
+   * Whether an admin's topic answers members that come back without asking a person: those that show that they had the key of an epoch
+   * in which the roster had them, and to the wrap key that they had. Default: false. See the `answered` event.
+   */
+  readonly answerReturning?: boolean;
+  /** Told what happens in a rooted topic, after it happened. */
+  readonly listener?: TopicListener;
+}
+
+/** What a rooted topic is made of. */
+export interface EstablishOptions extends Omit<TopicOptions, "topicKey"> {
+  /**
+   * Public keys (32 bytes each) of the roots, ours among them: nobody ever revokes them, and all authority comes from them. Default: ours
+   * alone. Two that are kept offline are better than one: see README.
+   */
+  readonly roots?: Iterable<Uint8Array>;
+}
+
+/** What a topic that is loaded is not told by what was saved. */
+export interface LoadOptions extends Omit<TopicOptions, "seed" | "topicKey" | "name" | "participants"> {
+  /**
+   * Whether what is loaded may be older than what this program last knew, as from a backup: events and commands from before now are
+   * then refused, and an introduction is asked for. Default: false.
+   */
+  readonly restored?: boolean;
+}
+
+/** What somebody is admitted as. */
+export interface AdmitOptions {
+  /** `publisher` sends and reads, `reader` only reads, `admin` also admits, revokes and rekeys. Default: `publisher`. */
+  readonly role?: Role;
+  /** What people call it: at most 64 bytes, without control characters. All participants see it. Default: what it was called. */
+  readonly name?: string;
+  /**
+   * Where this makes an admin less than one: of those whose role rests on it, who stays. Public keys (32 bytes each), or `all` or `none`
+   * of them.
+   */
+  readonly keep?: "all" | "none" | Iterable<Uint8Array>;
+}
+
+/** How somebody is revoked. */
+export interface RevokeOptions {
+  /** Of those whose role rests on an admin that is revoked: who stays. Public keys (32 bytes each), or `all` or `none` of them. */
+  readonly keep?: "all" | "none" | Iterable<Uint8Array>;
 }
 
 /** How a message is sent. */

@@ -2,6 +2,49 @@
 import { copyBytes, expectBytes, toHex } from "./bytes.js";
 import { expectIdentityKey, Participant } from "./identity.js";
 import { ID_BYTES, KEY_BYTES, MAX_PARTICIPANTS } from "./limits.js";
+import type { Role } from "./roster.js";
+
+/** Somebody on the roster of a rooted topic. */
+export interface Member {
+  readonly participant: Participant;
+  readonly role: Role;
+  /** What the admin who admitted it called it; for people. */
+  readonly name: string;
+  /** 0 for a root; otherwise one more than that of whoever decided. The smaller, the more it may decide. */
+  readonly rank: number;
+}
+
+/** Who is on the roster, by the hint that a message bears. */
+export class Members {
+  #byHint = new Map<string, Participant[]>();
+  #list: readonly Member[] = [];
+  #roster: object | undefined;
+
+  /** Takes the members of a roster, unless it is the one that they were taken of before. */
+  follow(roster: object, list: () => readonly Member[]): void {
+    if (roster === this.#roster) return;
+    this.#roster = roster;
+    this.#set(list());
+  }
+
+  #set(members: readonly Member[]): void {
+    this.#list = members;
+    this.#byHint = new Map();
+    for (const { participant } of members) {
+      this.#byHint.set(participant.hint, [...(this.#byHint.get(participant.hint) ?? []), participant]);
+    }
+  }
+
+  get list(): readonly Member[] {
+    return this.#list;
+  }
+
+  withHint(hint: string): readonly Participant[] {
+    return this.#byHint.get(hint) ?? NOBODY;
+  }
+}
+
+const NOBODY: readonly Participant[] = [];
 
 export class Pins {
   readonly #byKey = new Map<string, Participant>();
@@ -17,6 +60,15 @@ export class Pins {
     if (this.#byKey.size >= MAX_PARTICIPANTS) {
       throw new RangeError(`expected at most ${MAX_PARTICIPANTS} participants: remove some first`);
     }
+    return this.#add(key);
+  }
+
+  /** Pins those again whose keys were checked when they were pinned first. */
+  restore(publicKeys: readonly Uint8Array[]): void {
+    for (const key of publicKeys) this.#add(new Uint8Array(key));
+  }
+
+  #add(key: Uint8Array): Participant {
     const participant = new Participant(key);
     this.#byKey.set(participant.hex, participant);
     this.#byHint.set(participant.hint, [...this.withHint(participant.hint), participant]);
@@ -47,7 +99,7 @@ export class Pins {
   }
 
   withHint(hint: string): readonly Participant[] {
-    return this.#byHint.get(hint) ?? [];
+    return this.#byHint.get(hint) ?? NOBODY;
   }
 
   /** All of them, in the order in which they were pinned; the list is the caller's. */

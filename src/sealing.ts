@@ -5,16 +5,18 @@ import { knownContext } from "./context.js";
 import { openInto, sealInPlace, verifyHashed } from "./crypto.js";
 import type { AnyDelivery } from "./errors.js";
 import { type Identity, Participant } from "./identity.js";
-import { TopicKey } from "./keyring.js";
+
 import { NONCE_BYTES, SESSION_BYTES, SIGNATURE_BYTES, TAG_BYTES } from "./limits.js";
 import {
   deliveryNumber,
+  formatControlPlaintext,
   frameMessage,
   type Plaintext,
   parsePlaintext,
   plaintextLength,
   writePlaintext,
 } from "./message.js";
+import { TopicKey } from "./topic-key.js";
 
 /** Where a message stands: what makes its nonce, and what it is bound to. */
 export interface Position {
@@ -88,6 +90,16 @@ export function sealMessage(key: TopicKey, identity: Identity, position: Positio
   const signature = writePlaintext(ciphertext, { senderHint, delivery, isBatch, sentAt }, payload);
   const signed = { deliveryNumber: deliveryNumber(content), sentAt, payload };
   identity.signHashed(signature, writeSigned(key, position, signed, identity.participant), payload);
+  sealInPlace(TopicKey.messageKeyOf(key), writeNonce(position), writeData(key, position), ciphertext);
+  return wire;
+}
+
+/** Encrypts what signs for itself. The caller must never use a position twice. */
+export function sealControl(key: TopicKey, position: Position, payload: Uint8Array): Uint8Array {
+  const { session, sequence } = position;
+  const plaintext = formatControlPlaintext(payload);
+  const { wire, ciphertext } = frameMessage({ keyId: key.id, session, sequence }, plaintext.length);
+  ciphertext.set(plaintext);
   sealInPlace(TopicKey.messageKeyOf(key), writeNonce(position), writeData(key, position), ciphertext);
   return wire;
 }

@@ -376,6 +376,7 @@ export class LegacyTopic {
       fingerprint: sender.fingerprint,
       name: "",
       sentAt: 0,
+      isReturning: false,
       standing: this.#standing(sender),
     });
     this.#introductions.set(introduction, verified);
