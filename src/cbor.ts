@@ -199,6 +199,14 @@ function fail(what: string): never {
   throw new MalformedMessageError(`expected deterministic CBOR, got ${what}`);
 }
 
+function textOf(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return fail("text that is not UTF-8");
+  }
+}
+
 /** Reads strictly encoded items of a known shape, one after the other. */
 export class Reader {
   readonly #bytes: Uint8Array;
@@ -212,6 +220,11 @@ export class Reader {
   get major(): number {
     if (this.#position >= this.#bytes.length) fail("bytes that end too early");
     return (this.#bytes[this.#position] as number) >>> 5;
+  }
+
+  /** Whether the next item is an integer. */
+  get isUnsigned(): boolean {
+    return this.major === UNSIGNED;
   }
 
   /** The argument of the next head, whatever its kind; it must have its shortest form. */
@@ -240,6 +253,13 @@ export class Reader {
   /** A byte string, as a view. */
   bytes(): Uint8Array {
     return this.skip(this.#expect(BYTES, "bytes"));
+  }
+
+  /** A text of at most so many bytes of UTF-8. */
+  text(maxBytes: number): string {
+    const length = this.#expect(TEXT, "text");
+    if (length > maxBytes) fail(`text above ${maxBytes} bytes`);
+    return textOf(this.skip(length));
   }
 
   /** A byte string of `length` bytes as a number, big endian; `undefined` where it has another length. */
@@ -298,12 +318,7 @@ class Walker {
       this.#reader.skip(argument);
     } else if (major === TEXT) {
       if (argument > this.#bounds.maxTextBytes) fail(`text above ${this.#bounds.maxTextBytes} bytes`);
-      const text = this.#reader.skip(argument);
-      try {
-        utf8.decode(text);
-      } catch {
-        fail("text that is not UTF-8");
-      }
+      textOf(this.#reader.skip(argument));
     } else if (major === ARRAY) {
       if (depth > this.#bounds.maxDepth) fail(`arrays deeper than ${this.#bounds.maxDepth}`);
       for (let i = 0; i < argument; i++) this.#item(depth + 1);

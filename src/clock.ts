@@ -12,6 +12,14 @@ export function runningTime(): number {
   return performance.now();
 }
 
+/** All of a `Clock` that must outlive the program. */
+export interface SavedClock {
+  /** Of our last message. */
+  readonly lastSentAt: number;
+  /** Greatest reading. */
+  readonly greatest: number;
+}
+
 export class Clock {
   readonly #now: () => number;
   readonly #maxSkew: number;
@@ -71,6 +79,21 @@ export class Clock {
     if (now === undefined || !isTime(sentAt)) return undefined;
     const ahead = sentAt - now;
     return ahead > this.#maxSkew ? ahead : undefined;
+  }
+
+  /** The latest time that this program is known to have reached, by its clock or by what it sent. */
+  get latest(): number {
+    return Math.max(this.#greatest, this.#lastSentAt);
+  }
+
+  saved(): SavedClock {
+    return { lastSentAt: this.#lastSentAt, greatest: this.#greatest };
+  }
+
+  /** Goes on with what was saved: no later message has a smaller time. */
+  restore({ lastSentAt, greatest }: SavedClock): void {
+    this.#lastSentAt = Math.max(this.#lastSentAt, lastSentAt);
+    this.#greatest = Math.max(this.#greatest, greatest);
   }
 
   /** Takes the clock as it is now for right, after it had run ahead. */

@@ -167,6 +167,11 @@ export class Identity {
     this.participant = new Participant(publicKey);
   }
 
+  /** @internal A copy of the seed, to be saved; and wiped by whoever asked. */
+  static seedOf(identity: Identity): Uint8Array {
+    return new Uint8Array(identity.#seed);
+  }
+
   /** Signs a digest (PROTOCOL §3). */
   sign(digest: Uint8Array): Uint8Array {
     return sign(digest, this.#secretKey);

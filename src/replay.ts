@@ -53,6 +53,40 @@ interface Sender {
   readonly contexts: Recent<Context>;
 }
 
+/** Of as many sequences as a block has: how many of the first are marked, and no others; or one bit each, up to the last one marked. */
+export type SavedBlock = number | Uint8Array;
+
+export interface SavedSession extends Pick<Session, "floor" | "highest" | "greatestSentAt"> {
+  readonly session: string;
+  /** From the one with the highest sequence back. */
+  readonly blocks: readonly SavedBlock[];
+}
+
+export type SavedState = Pick<Mark, "session" | "sequence" | "sentAt">;
+export type SavedAlive = Readonly<Alive>;
+
+export interface SavedContext {
+  /** As the key of a table. */
+  readonly context: string;
+  readonly watermark: number;
+  /** The one used last at the end. */
+  readonly sessions: readonly SavedSession[];
+  readonly newestState: SavedState | undefined;
+  readonly alive: SavedAlive | undefined;
+}
+
+export interface SavedSender extends Pick<Sender, "watermark" | "aliveWatermark"> {
+  readonly sender: string;
+  /** The one used last at the end. */
+  readonly contexts: readonly SavedContext[];
+}
+
+/** All of a `ReplayMemory`. Where there is no time, it is −1. */
+export interface SavedReplays {
+  readonly floor: number;
+  readonly senders: readonly SavedSender[];
+}
+
 const NOTHING = -1;
 
 /** A table of bounded size that forgets what was used least recently. */
@@ -73,6 +107,11 @@ class Recent<V> {
     return this.#entries.values();
   }
 
+  /** The one used last at the end: whoever uses them in this order has the same table. */
+  entries(): Iterable<[string, V]> {
+    return this.#entries.entries();
+  }
+
   /** Makes an entry the one used last, and room for it where it is new. */
   use(key: string, value: V, forget: (oldest: V) => void): void {
     // Most messages come where the one before came.
@@ -91,6 +130,25 @@ class Recent<V> {
 /** Which of the last sequences were accepted, in blocks that are made when they are needed. */
 class Window {
   readonly #blocks = new Array<Block | undefined>(WINDOW_BLOCKS);
+
+  static restore(highest: number, saved: readonly SavedBlock[]): Window {
+    const newest = Math.floor(highest / BLOCK);
+    if (saved.length > Math.min(newest + 1, WINDOW_BLOCKS)) throw new RangeError("more blocks than a window has");
+    const window = new Window();
+    for (const [i, block] of saved.entries()) window.#blocks[(newest - i) % WINDOW_BLOCKS] = restoreBlock(block);
+    if (saved.at(-1) === 0 || !window.isMarked(highest)) throw new RangeError("a window is written otherwise");
+    return window;
+  }
+
+  saved(highest: number): SavedBlock[] {
+    const newest = Math.floor(highest / BLOCK);
+    const blocks: SavedBlock[] = [];
+    for (let at = newest; at >= 0 && at > newest - WINDOW_BLOCKS; at--) {
+      blocks.push(savedBlock(this.#blocks[at % WINDOW_BLOCKS]));
+    }
+    while (blocks.at(-1) === 0) blocks.pop();
+    return blocks;
+  }
 
   isMarked(sequence: number): boolean {
     const block = this.#blocks[Math.floor(sequence / BLOCK) % WINDOW_BLOCKS];
@@ -127,6 +185,42 @@ const BLOCK = 1024;
 const WINDOW_BLOCKS = REPLAY_WINDOW / BLOCK + 1;
 const FULL: Block = { words: new Uint32Array(0), marked: BLOCK };
 
+/** As many marks as most blocks have: those of a session that lost nothing. */
+function blockOf(first: number): Block | undefined {
+  if (first === 0) return undefined;
+  if (first === BLOCK) return FULL;
+  const words = new Uint32Array(BLOCK / 32).fill(0xffffffff, 0, first >>> 5);
+  words[first >>> 5] = 2 ** (first & 31) - 1;
+  return { words, marked: first };
+}
+
+function savedBlock(block: Block | undefined): SavedBlock {
+  if (block === undefined || block.marked === 0) return 0;
+  const { words, marked } = block;
+  if (block === FULL || blockOf(marked)?.words.every((word, i) => word === words[i]) === true) return marked;
+  const bytes = Uint8Array.from({ length: BLOCK / 8 }, (_, i) => (words[i >>> 2] as number) >>> (8 * (i & 3)));
+  let end = bytes.length;
+  while (bytes[end - 1] === 0) end--;
+  return bytes.slice(0, end);
+}
+
+function restoreBlock(saved: SavedBlock): Block | undefined {
+  if (typeof saved === "number") {
+    if (saved > BLOCK) throw new RangeError(`a block has ${BLOCK} sequences, got ${saved}`);
+    return blockOf(saved);
+  }
+  const words = new Uint32Array(BLOCK / 32);
+  let marked = 0;
+  for (const [i, byte] of saved.entries()) {
+    words[i >>> 2] = ((words[i >>> 2] ?? 0) | (byte << (8 * (i & 3)))) >>> 0;
+    for (let bits = byte; bits !== 0; bits &= bits - 1) marked++;
+  }
+  const block = { words, marked };
+  const again = savedBlock(block);
+  if (typeof again === "number" || again.length !== saved.length) throw new RangeError("a block is written otherwise");
+  return block;
+}
+
 function bitOf(sequence: number): { word: number; bit: number } {
   const position = sequence % BLOCK;
   return { word: position >>> 5, bit: 1 << (position & 31) };
@@ -155,6 +249,8 @@ function compareMarks(a: Omit<Mark, "delivery" | "count">, b: Omit<Mark, "delive
 
 export class ReplayMemory {
   readonly #senders = new Map<string, Sender>();
+  /** Events and commands of everybody up to this time count as seen. */
+  #floor = NOTHING;
   /** Where the last message was accepted; most come where the one before came. Being the newest, it is not forgotten meanwhile. */
   #last: { readonly sender: string; readonly context: string; readonly entry: Context } | undefined;
 
@@ -171,6 +267,7 @@ export class ReplayMemory {
       return known?.alive?.delivered === true && known.alive.will === message.session ? "seen" : undefined;
     }
     if (message.delivery !== "event" && message.delivery !== "command") return undefined;
+    if (message.sentAt <= this.#floor) return "too-old";
     const session = known?.sessions.get(message.session);
     if (session === undefined) {
       const watermark = known?.watermark ?? this.#senders.get(sender)?.watermark ?? NOTHING;
@@ -236,6 +333,21 @@ export class ReplayMemory {
     this.#remember(sender, context).alive = { sentAt, session, will: toTableKey(will), delivered: false };
   }
 
+  /** Takes events and commands of everybody up to this time as seen, because it is not known here which were. */
+  refuseUntil(time: number): void {
+    this.#floor = Math.max(this.#floor, time);
+  }
+
+  saved(): SavedReplays {
+    return { floor: this.#floor, senders: [...this.#senders].map(savedSender) };
+  }
+
+  /** Goes on with what was saved. */
+  restore({ floor, senders }: SavedReplays): void {
+    this.#floor = floor;
+    for (const saved of senders) this.#senders.set(saved.sender, restoreSender(saved));
+  }
+
   #remember(sender: string, context: string): Context {
     const last = this.#last;
     if (last !== undefined && last.sender === sender && last.context === context) return last.entry;
@@ -263,4 +375,42 @@ function fold(oldest: Context, sender: Sender): void {
   const times = [...oldest.sessions.values()].map((session) => session.greatestSentAt);
   sender.watermark = Math.max(sender.watermark, oldest.watermark, ...times);
   sender.aliveWatermark = Math.max(sender.aliveWatermark, oldest.alive?.sentAt ?? NOTHING);
+}
+
+function savedSender([sender, { watermark, aliveWatermark, contexts }]: readonly [string, Sender]): SavedSender {
+  return { sender, watermark, aliveWatermark, contexts: [...contexts.entries()].map(savedContext) };
+}
+
+function savedContext([context, known]: readonly [string, Context]): SavedContext {
+  const { watermark, newestState, alive } = known;
+  const sessions = [...known.sessions.entries()].map(([session, { window, floor, highest, greatestSentAt }]) => {
+    return { session, floor, highest, greatestSentAt, blocks: window.saved(highest) };
+  });
+  const state = newestState && pickState(newestState);
+  return { context, watermark, sessions, newestState: state, alive: alive && { ...alive } };
+}
+
+function pickState({ session, sequence, sentAt }: Mark): SavedState {
+  return { session, sequence, sentAt };
+}
+
+function restoreSender({ watermark, aliveWatermark, contexts }: SavedSender): Sender {
+  const sender: Sender = { watermark, aliveWatermark, contexts: new Recent(MAX_CONTEXTS_PER_SENDER) };
+  for (const { context, sessions, newestState, alive, ...times } of contexts) {
+    const known: Context = {
+      ...times,
+      sessions: new Recent(MAX_SESSIONS_PER_CONTEXT),
+      newestState: newestState && { ...newestState, delivery: "state", count: 1 },
+      alive: alive && { ...alive },
+    };
+    for (const { session, blocks, ...facts } of sessions) {
+      known.sessions.use(session, { ...facts, window: Window.restore(facts.highest, blocks) }, expectRoom);
+    }
+    sender.contexts.use(context, known, expectRoom);
+  }
+  return sender;
+}
+
+function expectRoom(): never {
+  throw new RangeError("more was saved than is remembered");
 }

@@ -234,3 +234,140 @@ describe("a batch", () => {
     expect(memory.seen("a", NAME, event(0, 617, 4, 20))).toBeUndefined();
   });
 });
+
+describe("what is saved and restored", () => {
+  const contexts = [NAME, "other", "x".repeat(300)];
+
+  function restored(memory: ReplayMemory): ReplayMemory {
+    const copy = new ReplayMemory();
+    copy.restore(memory.saved());
+    return copy;
+  }
+
+  /** What a memory says of a message, as `decode` asks it. */
+  function verdict(memory: ReplayMemory, sender: string, context: string, message: Mark): unknown {
+    return [
+      memory.seen(sender, context, message),
+      message.delivery === "state" && memory.stateAge(sender, context, message),
+      message.delivery === "will" && memory.willRefusal(sender, context, message),
+    ];
+  }
+
+  it("says the same of everything to come, through all that may be forgotten", () => {
+    const random = numbers(99);
+    const below = (bound: number) => Math.floor(random.next().value * bound);
+    for (let round = 0; round < 8; round++) {
+      const memory = new ReplayMemory();
+      let copy = new ReplayMemory();
+      const sessions = round % 3 === 0 ? 40 : 10;
+      const most = round % 2 === 0 ? 30 : 300;
+      for (let i = 0; i < 1500; i++) {
+        const sender = `${below(3)}`;
+        const context = round % 4 === 3 ? `${below(400)}` : (contexts[below(3)] as string);
+        const delivery = (["event", "event", "command", "state", "will", "alive"] as const)[
+          below(6)
+        ] as Mark["delivery"];
+        const alone = delivery === "will" || delivery === "alive";
+        const sequence = alone ? 0 : below(10) === 0 ? below(2 ** 20) : below(most);
+        const message = { ...event(below(sessions), sequence, i + below(50), alone ? 1 : 1 + below(3)), delivery };
+        const expected = verdict(memory, sender, context, message);
+        expect(verdict(copy, sender, context, message), `round ${round}, step ${i}`).toEqual(expected);
+        const will = sessionOf(below(sessions)).slice(0, below(4) === 0 ? 0 : 12);
+        const isRefused =
+          memory.seen(sender, context, message) !== undefined ||
+          (delivery === "will" && memory.willRefusal(sender, context, message) !== undefined);
+        if (delivery === "alive") {
+          for (const one of [memory, copy]) one.acceptAlive(sender, context, message, will);
+        } else if (!isRefused) {
+          expect(copy.accept(sender, context, message)).toBe(memory.accept(sender, context, message));
+        }
+        if (i % 97 === 0) copy = restored(copy);
+        if (i % 500 === 0) expect(copy.saved()).toEqual(memory.saved());
+      }
+      expect(copy.saved()).toEqual(memory.saved());
+    }
+  });
+
+  it("of a session that lost nothing, each block is one number", () => {
+    const memory = new ReplayMemory();
+    for (let i = 0; i < 40_000; i++) memory.accept("a", NAME, event(0, i, i));
+    const [session] = memory.saved().senders[0]?.contexts[0]?.sessions ?? [];
+    expect(session?.blocks).toEqual([40_000 % 1024, ...Array.from({ length: 16 }, () => 1024)]);
+  });
+
+  it("of one that did, a bit for each sequence up to the last one", () => {
+    const memory = new ReplayMemory();
+    for (const sequence of [0, 1, 1024, 1026, 1024 + 31, 1024 + 32]) memory.accept("a", NAME, event(0, sequence, 1));
+    const [session] = memory.saved().senders[0]?.contexts[0]?.sessions ?? [];
+    expect(session).toMatchObject({ highest: 1056, floor: -1, greatestSentAt: 1 });
+    expect(session?.blocks).toEqual([Uint8Array.of(0b101, 0, 0, 0x80, 1), 2]);
+  });
+
+  it("of a single one far ahead of the rest, the empty blocks between them", () => {
+    const memory = new ReplayMemory();
+    memory.accept("a", NAME, event(0, 5, 1));
+    memory.accept("a", NAME, event(0, 3 * 1024, 1));
+    const [session] = memory.saved().senders[0]?.contexts[0]?.sessions ?? [];
+    expect(session?.blocks).toEqual([1, 0, 0, Uint8Array.of(0b100000)]);
+    const copy = restored(memory);
+    expect(copy.seen("a", NAME, event(0, 5, 9))).toBe("seen");
+    expect(copy.seen("a", NAME, event(0, 1024, 9))).toBeUndefined();
+  });
+
+  it.each<[string, number, readonly (number | Uint8Array)[]]>([
+    ["more blocks than there are sequences", 1023, [1024, 1]],
+    ["more blocks than a window has", 2 ** 20 - 1, Array.from({ length: 18 }, () => 1024)],
+    ["more sequences than a block has", 1023, [1025]],
+    ["a block of too many bytes", 1023, [new Uint8Array(129).fill(255, 1)]],
+    ["bits that a number says", 2, [Uint8Array.of(0b111)]],
+    ["bytes of nothing at the end", 2, [Uint8Array.of(0b101, 0)]],
+    ["no bytes", 1023, [new Uint8Array(0)]],
+    ["an empty block at the end", 1024, [1, 0]],
+    ["a highest that is not marked", 5, [Uint8Array.of(0b1101)]],
+    ["no block", 5, []],
+  ])("refuses %s", (_, highest, blocks) => {
+    const session = { session: toTableKey(sessionOf(1)), floor: -1, greatestSentAt: 1, highest, blocks };
+    const context = { context: NAME, watermark: -1, sessions: [session], newestState: undefined, alive: undefined };
+    const sender = { sender: "a", watermark: -1, aliveWatermark: -1, contexts: [context] };
+    expect(() => new ReplayMemory().restore({ floor: -1, senders: [sender] })).toThrow(RangeError);
+  });
+
+  it("refuses more sessions than are remembered", () => {
+    const memory = new ReplayMemory();
+    for (let i = 0; i < 16; i++) memory.accept("a", NAME, event(i, 0, i));
+    const { floor, senders } = memory.saved();
+    const [sender] = senders as [(typeof senders)[number]];
+    const [context] = sender.contexts as [(typeof sender.contexts)[number]];
+    const [session] = context.sessions as [(typeof context.sessions)[number]];
+    const sessions = [...context.sessions, { ...session, session: toTableKey(sessionOf(99)) }];
+    const more = { floor, senders: [{ ...sender, contexts: [{ ...context, sessions }] }] };
+    expect(() => new ReplayMemory().restore(more)).toThrow(RangeError);
+  });
+});
+
+describe("a floor", () => {
+  it("refuses events and commands of everybody up to it, wherever they were sent, and no states", () => {
+    const memory = new ReplayMemory();
+    memory.accept("a", NAME, event(0, 0, 100));
+    memory.refuseUntil(200);
+    memory.refuseUntil(150);
+    for (const [sender, session] of [
+      ["a", 0],
+      ["a", 1],
+      ["b", 0],
+    ] as const) {
+      for (const delivery of ["event", "command"] as const) {
+        const message: Mark = { ...event(session, 5, 200), delivery };
+        expect(memory.seen(sender, NAME, message)).toBe("too-old");
+        expect(memory.seen(sender, "other", message)).toBe("too-old");
+        expect(memory.seen(sender, NAME, { ...message, sentAt: 201 })).toBeUndefined();
+      }
+      const state: Mark = { ...event(session, 5, 150), delivery: "state" };
+      expect(memory.seen(sender, NAME, state)).toBeUndefined();
+    }
+    expect(memory.stateAge("a", NAME, { ...event(0, 5, 150), delivery: "state" })).toBeUndefined();
+    const copy = new ReplayMemory();
+    copy.restore(memory.saved());
+    expect(copy.seen("b", NAME, event(0, 0, 200))).toBe("too-old");
+  });
+});
