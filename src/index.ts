@@ -11,7 +11,9 @@ export {
   ClockError,
   DecryptionError,
   type Delivery,
+  DependantsError,
   DisposedError,
+  ForbiddenError,
   ForeignReplyError,
   type Introduction,
   IntroductionError,
@@ -28,6 +30,7 @@ export {
   RetainedCommandError,
   StaleMessageError,
   type Standing,
+  StateError,
   StringphoneError,
   UnexpectedDeliveryError,
   UnknownTopicKeyError,
@@ -35,15 +38,23 @@ export {
   UntrustedKeyError,
   WillError,
 } from "./errors.js";
+export type { ControlMessage, IntroductionWant, RekeyWant, TopicEvent, TopicListener } from "./events.js";
 export { fingerprint, generateSigningKeySeed, type Participant, safetyNumber } from "./identity.js";
-export { generateTopicKey } from "./keyring.js";
 export type {
+  AdmitOptions,
   DecodeContext,
   DecodeOptions,
   EncodeOptions,
+  EstablishOptions,
+  LoadOptions,
   NaiveDecodeOptions,
+  RevokeOptions,
   TopicOptions,
   WillMessages,
 } from "./options.js";
+export type { Member } from "./participants.js";
 export type { Received, UnverifiedMessage } from "./received.js";
+export type { RekeyReason } from "./rekey.js";
+export type { Role } from "./roster.js";
 export { Topic } from "./topic.js";
+export { generateTopicKey } from "./topic-key.js";

@@ -1,10 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** Topic: the only place that orders the checks (PROTOCOL §10). */
+/** Topic: the only place that orders the checks (PROTOCOL §13). */
 import {
   copyBytes,
   describe,
+  equalBytes,
   expectBytes,
   expectOptions,
+  expectSwitch,
   fromTableKey,
   toHex,
   toTableKey,
@@ -12,10 +14,20 @@ import {
   wipe,
 } from "./bytes.js";
 import { writeBigEndian } from "./cbor.js";
-import { Clock, isTime } from "./clock.js";
+import { Clock, isTime, runningTime } from "./clock.js";
 import { expectContext } from "./context.js";
 import { loadCrypto } from "./crypto.js";
-import { introductionHash, Newcomer, type OpenedReply, Sponsor, type VerifiedIntroduction } from "./discovery.js";
+import {
+  introductionHash,
+  isProofOf,
+  Newcomer,
+  type OpenedReply,
+  parseRejoin,
+  Remembered,
+  type ReplyContent,
+  Sponsor,
+  type VerifiedIntroduction,
+} from "./discovery.js";
 import {
   type AnyDelivery,
   BadSignatureError,
@@ -24,63 +36,101 @@ import {
   DecryptionError,
   type Delivery,
   DisposedError,
+  ForbiddenError,
+  ForeignReplyError,
   type Introduction,
   IntroductionError,
   IntroductionReplyError,
+  isStringphoneError,
   MalformedMessageError,
   MessageTooLargeError,
   MissingTopicKeyError,
+  RateLimitError,
   ReplayError,
   type Reply,
   RetainedCommandError,
   StaleMessageError,
   type Standing,
+  StateError,
   UnexpectedDeliveryError,
   UnknownTopicKeyError,
   UntrustedKeyError,
   WillError,
 } from "./errors.js";
-import { generateSigningKeySeed, Identity, type Participant } from "./identity.js";
-import { Keyring, type TopicKey } from "./keyring.js";
+import type { ControlMessage, RekeyWant, TopicEvent, TopicListener } from "./events.js";
+import { Gaps, spread } from "./gaps.js";
+import { expectIdentityKey, generateSigningKeySeed, Identity, type Participant } from "./identity.js";
+import { type Kept, KeptMessages } from "./kept.js";
+import { type Epoch, type FoundKey, Keyring } from "./keyring.js";
 import {
   DEFAULT_COMMAND_MAX_AGE,
+  DEFAULT_GRACE,
   DEFAULT_MAX_CLOCK_SKEW,
   DEFAULT_MAX_PAYLOAD_BYTES,
+  ID_BYTES,
   KEY_BYTES,
   KEY_ID_BYTES,
   MAX_BATCH_PAYLOADS,
+  MAX_CONTROL_BYTES,
   MAX_PAYLOAD_BYTES,
+  MAX_REMEMBERED_INTRODUCTIONS,
+  MAX_ROOTS,
+  MIN_RATCHET_INTERVAL,
 } from "./limits.js";
 import {
   batchLength,
   formatBatch,
+  formatControl,
   isDisplayName,
   type Plaintext,
   parse,
+  parseControl,
+  UNROOTED,
   type WireIntroduction,
   type WireMessage,
   type WireReply,
 } from "./message.js";
 import {
+  ADMIT_OPTIONS,
+  type AdmitOptions,
   CONTEXT_OPTIONS,
   type DecodeOptions,
   ENCODE_OPTIONS,
   type EncodeOptions,
+  ESTABLISH_OPTIONS,
+  type EstablishOptions,
   expectMilliseconds,
   expectSentDelivery,
   INTRODUCTION_OPTIONS,
+  LOAD_OPTIONS,
+  type LoadOptions,
   type NaiveDecodeOptions,
+  REVOKE_OPTIONS,
   type ReadDecodeOptions,
+  type RevokeOptions,
   readDecodeOptions,
   TOPIC_OPTIONS,
   type TopicOptions,
   type WillMessages,
 } from "./options.js";
-import { Pins } from "./participants.js";
+import { type Member, Members, Pins } from "./participants.js";
 import { Received, UnverifiedMessage } from "./received.js";
+import { unwrapTopicKey, wrapTopicKey } from "./rekey.js";
 import { type Mark, ReplayMemory } from "./replay.js";
-import { isSignedBy, openMessage, type Position, sealMessage } from "./sealing.js";
+import { type Change, type Control, drawSalt, type Keep, participantOf, Rooted } from "./rooted.js";
+import { isSignedBy, openMessage, type Position, sealControl, sealMessage } from "./sealing.js";
 import { SendingSessions } from "./sessions.js";
+import { formatState, parseState, type SavedTopic, stateErrorOf, wipeSaved } from "./state.js";
+import { formatWrap, parseWrap } from "./statements.js";
+import { StepBudget } from "./step-budget.js";
+import { generateTopicKey, type TopicKey } from "./topic-key.js";
+import { WrapKeys } from "./wrap-keys.js";
+
+/** What opened, and under which key. */
+interface OpenedMessage {
+  readonly found: FoundKey;
+  readonly plaintext: Plaintext;
+}
 
 /** How something is sent. */
 interface Sending {
@@ -88,6 +138,13 @@ interface Sending {
   readonly context: string;
   readonly sentAt: number;
 }
+
+/** What a timer waits at least, so that whatever is due cannot keep a program busy; and the longest that it can. */
+const MIN_TIMEOUT = 1000;
+const MAX_TIMEOUT = 2 ** 31 - 1;
+
+/** The turn of those who are no admins, where many could do the same. */
+const RANK_OF_OTHERS = 8;
 
 const NAIVE_DELIVERIES: readonly Delivery[] = ["event", "state"];
 
@@ -120,6 +177,26 @@ export class Topic {
   readonly #sponsor: Sponsor;
   readonly #introductions = new WeakMap<Introduction, VerifiedIntroduction>();
   readonly #opened = new WeakMap<Reply, OpenedReply>();
+  readonly #wrapKeys = new WrapKeys();
+  readonly #members = new Members();
+  readonly #kept = new KeptMessages();
+  readonly #gaps = new Gaps();
+  #budget: StepBudget;
+  readonly #ratchetEvery: number | undefined;
+  readonly #grace: number;
+  readonly #answersReturning: boolean;
+  readonly #listener: TopicListener | undefined;
+  /** Hashes of introductions whose senders a person admitted since. */
+  readonly #admitted = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
+  #rooted: Rooted | undefined;
+  #wantedFor: string | undefined;
+  /** Those who lost the key by the next epoch. */
+  #removed: Participant[] = [];
+  /** By the clock: when the key last stepped, or was new. */
+  #steppedAt: number | undefined;
+  /** Running time at which to publish what others may not know. */
+  #spreadAt: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #disposed = false;
 
   private constructor(options: TopicOptions) {
@@ -139,6 +216,15 @@ export class Topic {
     seed.fill(0);
     this.#sessions = new SendingSessions(this.#identity);
     this.#sponsor = new Sponsor(this.#clock);
+    this.#ratchetEvery = options.ratchet === undefined ? undefined : expectInterval(options.ratchet);
+    this.#grace = expectMilliseconds("grace", options.grace ?? DEFAULT_GRACE);
+    this.#answersReturning = expectSwitch("answerReturning", options.answerReturning);
+    if (options.listener !== undefined && typeof options.listener !== "function") {
+      throw new TypeError(`"listener" expected a function, got ${describe(options.listener)}`);
+    }
+    this.#listener = options.listener;
+    // The clock is not read yet: one that runs ahead now, and is set right before it is needed, would count as gone back.
+    this.#budget = new StepBudget(undefined, runningTime());
     this.topicKey = options.topicKey;
     for (const publicKey of options.participants ?? []) this.addParticipant(publicKey);
   }
@@ -155,6 +241,84 @@ export class Topic {
     expectOptions(options, TOPIC_OPTIONS);
     await loadCrypto(options.backend);
     return new Topic(options);
+  }
+
+  /**
+   * Establishes a rooted topic: one that has a roster, and can remove somebody and change its key by one message. We are a root of it.
+   *
+   * @throws TypeError, RangeError for options of a wrong type or length, and for roots without ourselves
+   * @throws InvalidKeyError when a root's key is none that an honest program makes
+   * @example
+   * ```ts
+   * import { fingerprint, generateSigningKeySeed, Topic } from "stringphone";
+   *
+   * const owner = await Topic.establish({ seed: generateSigningKeySeed(), name: "home/kitchen" });
+   * console.log(owner.members.length, fingerprint(owner.publicKey)); // 1, and what newcomers compare
+   * ```
+   */
+  static async establish(options: EstablishOptions): Promise<Topic> {
+    expectOptions(options, ESTABLISH_OPTIONS);
+    const { roots, ...others } = options;
+    await loadCrypto(options.backend);
+    const topic = new Topic(others);
+    const self = topic.publicKey;
+    const keys = [...(roots ?? [self])].map((root) => copyBytes("roots", root, KEY_BYTES));
+    const names = new Set(keys.map(toHex));
+    if (!names.has(toHex(self)) || names.size !== keys.length || keys.length > MAX_ROOTS) {
+      throw new RangeError(`"roots" expected at most ${MAX_ROOTS} public keys, each once, and our own among them`);
+    }
+    for (const key of keys) expectIdentityKey(key);
+    const topicKey = generateTopicKey();
+    const rooted = topic.#newRooted(drawSalt(), keys);
+    const wrap = topic.#wrapKeys.statement(topic.#identity, topic.name, topic.#clock.nextSentAt());
+    rooted.begin(topicKey, wrap, topic.#clock.read() ?? 0);
+    wipe(topicKey);
+    topic.#rooted = rooted;
+    topic.#after([]);
+    return topic;
+  }
+
+  /**
+   * Goes on with what `save` gave: the same participant, with the same keys, roster, and memory of what it was given. It begins new
+   * sessions, so that a copy that is loaded again repeats no nonce. But load the newest one only, and not while another topic that was
+   * loaded from it is in use: each would take what the other was given for new. Where it may be an old one, say `restored`.
+   *
+   * Introductions of ours that were open are not any more: make others. What is still wanted, and what was kept and can be read, is told
+   * to the listener again, a second later.
+   *
+   * A backup from before `renewWrapKey` lacks the wrap key that the others know. They announce it as ours, which is told as `seed-stolen`,
+   * and wrap to it, which is told as `bad-rekey`. An admin has to admit us again; then call `renewWrapKey`.
+   *
+   * @param state copied: it may be wiped when the promise settles
+   * @throws StateError when these are not the bytes that `save` gave, or those of a version to come
+   * @throws TypeError, RangeError for options of a wrong type
+   * @throws BackendError when `backend` names one that cannot be had
+   * @example
+   * ```ts
+   * import { readFile } from "node:fs/promises";
+   * import { Topic } from "stringphone";
+   *
+   * const topic = await Topic.load(await readFile("kitchen.state"), { ratchet: { every: 24 * 3_600_000 } });
+   * console.log(topic.name, topic.participants.length);
+   * ```
+   */
+  static async load(state: Uint8Array, options: LoadOptions = {}): Promise<Topic> {
+    expectOptions(options, LOAD_OPTIONS);
+    const { restored, ...others } = options;
+    const isRestored = expectSwitch("restored", restored);
+    // The caller may wipe its own meanwhile.
+    const bytes = new Uint8Array(expectBytes("state", state));
+    let saved: SavedTopic | undefined;
+    try {
+      await loadCrypto(options.backend);
+      saved = parseState(bytes);
+      const topic = new Topic({ ...others, name: saved.name, seed: saved.seed });
+      topic.#restore(saved, isRestored);
+      return topic;
+    } finally {
+      wipe(bytes);
+      if (saved !== undefined) wipeSaved(saved);
+    }
   }
 
   /** Our own Ed25519 public key, 32 bytes, a copy: what others add as participant. */
@@ -184,6 +348,7 @@ export class Topic {
    */
   set topicKey(topicKey: Uint8Array | undefined) {
     this.#expectLive();
+    if (this.#rooted !== undefined) throw new ForbiddenError("a rooted topic changes its key with rekey()");
     const key = topicKey === undefined ? undefined : copyBytes("topicKey", topicKey, KEY_BYTES);
     this.#keyring.replace(key);
     key?.fill(0);
@@ -227,7 +392,7 @@ export class Topic {
   encode(payload: string | Uint8Array, options: EncodeOptions = {}): Uint8Array {
     this.#expectLive();
     const wanted = this.#sending(options);
-    return this.#seal(this.#payload(payload), 1, false, wanted);
+    return this.#sealData(this.#payload(payload), 1, false, wanted);
   }
 
   /**
@@ -273,7 +438,7 @@ export class Topic {
     const wanted = this.#sending(options);
     const batch = formatBatch(parts);
     try {
-      return this.#seal(batch, parts.length, true, wanted);
+      return this.#sealData(batch, parts.length, true, wanted);
     } finally {
       wipe(batch, ...parts);
     }
@@ -290,6 +455,7 @@ export class Topic {
     expectOptions(options, CONTEXT_OPTIONS);
     const bytes = this.#payload(payload).slice();
     const context = this.#context(options.context);
+    this.#expectMayPublish();
     this.#key();
     this.#clock.expectUsable("will");
     const single = (delivery: AnyDelivery, content: Uint8Array) => {
@@ -361,7 +527,9 @@ export class Topic {
     const context = this.#context(options.context);
     const sentAt = this.#clock.nextSentAt();
     this.#expectLive();
-    return this.#newcomer.introduce(this.#identity, { name, sentAt, context });
+    const wrapStatement = formatWrap(this.#wrapKeys.statement(this.#identity, this.name, sentAt));
+    const rejoin = this.#rooted?.rejoinSecret;
+    return this.#newcomer.introduce(this.#identity, { name, sentAt, context, wrapStatement, rejoin });
   }
 
   /**
@@ -380,13 +548,45 @@ export class Topic {
     const now = this.#clock.read();
     this.#expectLive();
     const verified = this.#verifiedIntroduction(introduction, options.context, now);
+    if (this.#rooted !== undefined) return this.#answer(this.#rooted, verified, now);
     if (!this.#pins.has(verified.wire.identityKey)) {
       throw new UntrustedKeyError(
         verified.sender.id,
         "the sender of this introduction is not trusted: compare its fingerprint, then addParticipant()",
       );
     }
-    return this.#sponsor.answer(verified, this.#identity, () => this.#key(), now);
+    const take = () => ({ ...UNROOTED, generation: this.generation, topicKey: this.#key().bytes });
+    return this.#sponsor.answer(verified, this.#identity, take, now);
+  }
+
+  #answer(rooted: Rooted, introduction: VerifiedIntroduction, now: number | undefined): Uint8Array {
+    const { hash, sender } = introduction;
+    const isAdmitted = rooted.isMember(sender.hex) && this.#admitted.has(hash);
+    const wrap = isAdmitted ? undefined : rooted.statements.wrapOf(sender.hex);
+    if (!isAdmitted && (wrap === undefined || !this.#isReturning(introduction))) {
+      throw new UntrustedKeyError(
+        sender.id,
+        "the sender of this introduction was not admitted: compare its fingerprint, then admit() this introduction",
+      );
+    }
+    const take = (): ReplyContent => {
+      const handover = rooted.handover(sender.hex);
+      if (wrap === undefined) return handover;
+      const wrapped = wrapTopicKey(handover.topicKey, wrap, hash);
+      wipe(handover.topicKey);
+      return { ...handover, topicKey: wrapped };
+    };
+    return this.#sponsor.answer(introduction, this.#identity, take, now);
+  }
+
+  /** Whether somebody shows that it had the key of an epoch in which the roster had it. */
+  #isReturning(introduction: VerifiedIntroduction): boolean {
+    if (this.#rooted === undefined) return false;
+    const rejoin = parseRejoin(introduction.wire.rejoin);
+    if (rejoin === undefined) return false;
+    return this.#rooted.provesReturn(introduction.sender.hex, rejoin.epoch, (secret) =>
+      isProofOf(secret, rejoin.proof, introduction),
+    );
   }
 
   /**
@@ -401,10 +601,567 @@ export class Topic {
     this.#expectLive();
     expectOptions(options, CONTEXT_OPTIONS);
     const opened = this.#openedReply(reply, options.context);
-    const key = this.#newcomer.keyOf(opened);
-    this.topicKey = key;
+    const content = this.#newcomer.contentOf(opened);
+    if (content.salt.length > 0) return this.#adopt(content, opened);
+    if (this.#rooted !== undefined) throw new ForeignReplyError();
+    const { generation } = content;
+    const key = new Uint8Array(content.topicKey);
+    this.#keyring.replace(key, generation);
     key.fill(0);
+    this.#newcomer.end();
     return true;
+  }
+
+  #adopt(content: ReplyContent, { introductionHash: binding, sponsor }: OpenedReply): boolean {
+    const self = this.#identity.participant;
+    const topicKey =
+      content.topicKey.length === KEY_BYTES
+        ? new Uint8Array(content.topicKey)
+        : unwrapTopicKey(content.topicKey, self, this.#wrapKeys.pairs, binding);
+    if (topicKey === undefined) throw DecryptionError.withoutStack();
+    try {
+      const rooted = this.#rooted ?? this.#newRooted(content.salt, content.roots);
+      const checked = rooted.check({ ...content, topicKey }, sponsor.hex);
+      if (this.#rooted === undefined) this.#keyring.wipe();
+      this.#rooted = rooted;
+      const { adopted, changes } = rooted.adopt(checked, this.#clock.read() ?? 0, runningTime());
+      this.#newcomer.end();
+      this.#gaps.answered();
+      this.#after(changes);
+      return adopted;
+    } finally {
+      wipe(topicKey);
+    }
+  }
+
+  // ——— Rooted topics ———
+
+  /** The id of a rooted topic, 32 bytes, a copy: it names its roots. `undefined` for a topic without a roster. */
+  get topicId(): Uint8Array | undefined {
+    return this.#rooted === undefined ? undefined : new Uint8Array(this.#rooted.topicId);
+  }
+
+  /** The epoch that we send under: how many rekeys it is from the topic's first key. */
+  get epoch(): number {
+    return this.#keyring.sending?.number ?? 0;
+  }
+
+  /** The generation that we send under: how many steps it is from the first key of the epoch. */
+  get generation(): number {
+    return this.#keyring.sending?.keys?.sending ?? 0;
+  }
+
+  /** Who is on the roster of a rooted topic, ourselves too, by rank. */
+  get members(): readonly Member[] {
+    return this.#members.list;
+  }
+
+  /** Why a rekey is wanted from us, if it is: see the `rekey-wanted` event. */
+  get rekeyWanted(): RekeyWant | undefined {
+    return this.#rooted?.rekeyWant;
+  }
+
+  /**
+   * Puts somebody on the roster, or gives it another role. Publish what it gives; to a newcomer, publish after it what `constructReply`
+   * gives for the same introduction. An admin that is made something else starts an epoch, as when it is revoked.
+   *
+   * @param whom an introduction, its bytes or the very object that this topic's `decode` threw, after a person compared fingerprints; or
+   *   the public key (32 bytes) or id (16 bytes) of somebody known already
+   * @throws ForbiddenError when we are no admin, or somebody of a smaller rank says otherwise
+   * @throws DependantsError when an admin is made something else on whom the roles of others rest, and `keep` does not say who stays
+   * @throws StaleMessageError, ClockError, BadSignatureError for an introduction, as `constructReply`
+   */
+  admit(whom: Uint8Array | Introduction, options: AdmitOptions = {}): ControlMessage {
+    const rooted = this.#expectRooted();
+    expectOptions(options, ADMIT_OPTIONS);
+    const { role = "publisher" } = options;
+    const keep = expectKeep(options.keep);
+    if (role !== "admin" && role !== "publisher" && role !== "reader") {
+      throw new RangeError(`"role" expected "admin", "publisher" or "reader", got ${JSON.stringify(role)}`);
+    }
+    const introduced = this.#introduced(whom);
+    const subjectKey = introduced?.wire.identityKey ?? this.#knownKey(whom as Uint8Array);
+    const known = rooted.roster.get(toHex(subjectKey))?.statement?.name;
+    const { name = known ?? introduced?.wire.name ?? "" } = options;
+    if (typeof name !== "string" || !isDisplayName(name)) {
+      throw new RangeError('"name" expected at most 64 bytes of UTF-8 without control characters');
+    }
+    const wrapBytes = introduced?.wire.wrapStatement;
+    const wrap = wrapBytes === undefined || wrapBytes.length === 0 ? undefined : parseWrap(wrapBytes, subjectKey);
+    const clock = this.#clock.read() ?? 0;
+    this.#expectLive();
+    const { control, changes } = rooted.admit(subjectKey, { role, name, wrap, keep }, clock, runningTime());
+    if (introduced !== undefined) this.#admitted.add(introduced.hash);
+    return this.#publish(control, changes);
+  }
+
+  /**
+   * Removes somebody: it loses its role, and with the epoch that this starts, the key. Publish what it gives. Whoever applies it sends
+   * nothing any more that the removed one can read, and refuses what it sends.
+   *
+   * @param whom a public key (32 bytes) or id (16 bytes); our own, of who is no admin, to leave
+   * @throws DependantsError when an admin is revoked on whom the roles of others rest, and `keep` does not say which of them stay
+   * @throws ForbiddenError when we are no admin, or one of equal or larger rank
+   */
+  revoke(whom: Uint8Array, options: RevokeOptions = {}): ControlMessage {
+    const rooted = this.#expectRooted();
+    expectOptions(options, REVOKE_OPTIONS);
+    const keep = expectKeep(options.keep);
+    const subjectKey = this.#knownKey(whom);
+    const clock = this.#clock.read() ?? 0;
+    this.#expectLive();
+    const isOurs = toHex(subjectKey) === this.#identity.participant.hex;
+    const { control, changes } =
+      isOurs && !rooted.roster.isAdmin(toHex(subjectKey))
+        ? rooted.leave(runningTime())
+        : rooted.revoke(subjectKey, keep, clock, runningTime());
+    return this.#publish(control, changes);
+  }
+
+  /**
+   * Starts an epoch: a fresh secret for everybody on the roster, that nobody else gets. Publish what it gives. Call it when `rekeyWanted`
+   * says so, or whenever all keys are to be new.
+   *
+   * @throws ForbiddenError when we are no admin
+   * @throws MissingTopicKeyError when we have no key that others could open it with
+   */
+  rekey(): ControlMessage {
+    const rooted = this.#expectRooted();
+    const clock = this.#clock.read() ?? 0;
+    this.#expectLive();
+    const { control, changes } = rooted.rekey(
+      rooted.rekeyWant === undefined ? "requested" : "repair",
+      clock,
+      runningTime(),
+    );
+    return this.#publish(control, changes);
+  }
+
+  /**
+   * Steps the topic key to its next generation. Nothing has to be published: others follow with the first message that they get. Who takes
+   * this device after the grace reads nothing that was sent before. In a topic without a roster, save `topicKey` again after it.
+   *
+   * @throws RateLimitError when it is called more often than once an hour, over time
+   * @throws MissingTopicKeyError while there is no topic key
+   */
+  ratchet(): void {
+    this.#expectLive();
+    const clock = this.#clock.read();
+    this.#key();
+    if (this.#stepsLeft === 0 || !this.#budget.spend(1, clock, runningTime())) {
+      throw new RateLimitError(undefined, "a topic key steps at most once an hour, over time: wait");
+    }
+    this.#stepTo(this.generation + 1, clock);
+  }
+
+  /**
+   * Makes a wrap key, by which the next rekey reaches us, and announces it: publish what it gives. A copy of this device that is a grace
+   * older than the next rekey cannot open what comes after. Once a month is enough.
+   */
+  renewWrapKey(): ControlMessage {
+    const rooted = this.#expectRooted();
+    const sentAt = this.#clock.nextSentAt();
+    this.#expectLive();
+    // Without a clock, a program that lost its state knows no better than others do which version it has reached.
+    const known = rooted.statements.wrapOf(this.#identity.participant.hex)?.version ?? 0;
+    const version = Math.max(sentAt, known + 1);
+    this.#key();
+    this.#wrapKeys.renew(version);
+    const wrap = this.#wrapKeys.statement(this.#identity, this.name, version);
+    const { control, changes } = rooted.announceWrapKey(wrap, runningTime());
+    return this.#publish(control, changes);
+  }
+
+  /**
+   * Gives the messages that were kept because their key or sender was not known, and can be read now. Each is judged as if it came now: a
+   * command may be too late.
+   */
+  decodeKept(): readonly { readonly context: string; readonly message: Received }[] {
+    this.#expectRooted();
+    return this.#kept.list().flatMap((kept) => {
+      const { context } = kept;
+      return (this.#decodeKept(kept) ?? []).map((message) => ({ context, message }));
+    });
+  }
+
+  #decodeKept(kept: Kept): readonly Received[] | null {
+    const { wire, context, wanted } = kept;
+    this.#kept.remove(kept);
+    try {
+      return this.#decodeMessage(wire, this.#parseMessage(wire), context, wanted, this.#clock.read(), true) as
+        | readonly Received[]
+        | null;
+    } catch (error) {
+      // What is still not known keeps itself again; what is refused now would have been refused when it came.
+      if (isStringphoneError(error)) return null;
+      throw error;
+    }
+  }
+
+  #parseMessage(wire: Uint8Array): WireMessage {
+    return parse(wire, this.maxPayloadBytes, MAX_CONTROL_BYTES) as WireMessage;
+  }
+
+  #introduced(whom: Uint8Array | Introduction): VerifiedIntroduction | undefined {
+    const known = this.#introductions.get(whom as Introduction);
+    if (known !== undefined) return known;
+    const bytes = expectBytes("whom (or an introduction)", whom);
+    if (bytes.length === KEY_BYTES || bytes.length === ID_BYTES) return undefined;
+    const now = this.#clock.read();
+    this.#expectLive();
+    return this.#verifiedIntroduction(bytes, undefined, now);
+  }
+
+  /** The public key of somebody, given itself or by an id that the roster has. */
+  #knownKey(whom: Uint8Array): Uint8Array {
+    const bytes = expectBytes("participant", whom);
+    if (bytes.length === KEY_BYTES) {
+      expectIdentityKey(bytes);
+      return new Uint8Array(bytes);
+    }
+    if (bytes.length !== ID_BYTES) {
+      throw new RangeError(
+        `"participant" expected a public key of 32 bytes or an id of 16, got length=${bytes.length}`,
+      );
+    }
+    for (const subject of this.#expectRooted().statements.subjects()) {
+      const participant = participantOf(subject);
+      if (equalBytes(participant.id, bytes)) return participant.publicKey;
+    }
+    throw new RangeError('"participant" expected the id of somebody whom the roster knows: give its public key');
+  }
+
+  #seal(control: Control): ControlMessage {
+    const sentAt = this.#clock.nextSentAt();
+    const position = this.#sessions.single(this.name, sentAt);
+    return {
+      name: control.name,
+      wire: sealControl(control.under, position, formatControl(control.statements, control.rekey)),
+    };
+  }
+
+  #publish(control: Control, changes: readonly Change[]): ControlMessage {
+    // Before anything is wiped that is past its grace.
+    const message = this.#seal(control);
+    this.#after(changes);
+    return message;
+  }
+
+  #applyControl(payload: Uint8Array, context: string, found: FoundKey, now: number | undefined): void {
+    const rooted = this.#rooted;
+    if (rooted === undefined) {
+      throw new ForbiddenError(
+        "a control message came in a topic without a roster: somebody who has its key misuses it",
+      );
+    }
+    if (context !== this.name)
+      throw new MalformedMessageError("expected a control message in the context of the topic's name");
+    this.#after(rooted.apply(parseControl(payload), found, now ?? 0, runningTime()));
+  }
+
+  /** Draws the conclusions of what changed, and tells them when nothing is left to change. */
+  #after(changes: readonly Change[], events: TopicEvent[] = []): void {
+    this.#conclude(changes, events);
+    this.#schedule();
+    this.#tell(events);
+  }
+
+  #conclude(changes: readonly Change[], events: TopicEvent[]): void {
+    const rooted = this.#rooted;
+    if (rooted === undefined) return;
+    const self = this.#identity.participant;
+    for (const change of changes) this.#note(change, self, events);
+    this.#members.follow(rooted.roster, () => rooted.members());
+    if (changes.some(({ type }) => type === "key" || type === "standing")) this.#reviewKept(events);
+    if (changes.some(({ type }) => type === "epoch")) {
+      this.#gaps.close("unknown-key");
+      this.#steppedAt = undefined;
+    }
+    if (changes.some(({ type }) => type === "standing")) this.#gaps.close("unknown-sender");
+    this.#noteWants(rooted, events);
+  }
+
+  #note(change: Change, self: Participant, events: TopicEvent[]): void {
+    if (change.type === "standing") {
+      const { participant: hex, statement, role, by } = change;
+      const participant = participantOf(hex);
+      if (role === "revoked") {
+        this.#removed.push(participant);
+        this.#pins.remove(participant.publicKey);
+        if (hex === self.hex) events.push({ type: "removed", by });
+        else events.push({ type: "revoked", participant, by });
+      } else {
+        events.push({ type: "admitted", participant, role, name: statement?.name ?? "", by });
+      }
+    } else if (change.type === "epoch") {
+      const { epoch, reason } = change;
+      const issuer = epoch.issuer === undefined || epoch.parent === undefined ? undefined : participantOf(epoch.issuer);
+      events.push({ type: "rekeyed", epoch: epoch.number, issuer, reason, removed: this.#removed });
+      this.#removed = [];
+    } else if (change.type === "bad-rekey") {
+      events.push({ type: "bad-rekey", issuer: participantOf(toHex(change.issuerKey)), epoch: change.epoch });
+    } else if (change.type === "expired") {
+      if (this.#rooted?.roster.isAdmin(self.hex) === true) events.push({ type: "expired", names: change.names });
+    } else if (change.type === "seed-stolen") {
+      events.push({ type: "seed-stolen", wrapKey: change.wrapKey });
+    }
+  }
+
+  #noteWants(rooted: Rooted, events: TopicEvent[]): void {
+    const now = runningTime();
+    const want = rooted.rekeyWant;
+    const wantedFor = want && `${rooted.winner?.id} ${want}`;
+    if (want !== undefined && wantedFor !== this.#wantedFor) {
+      events.push({
+        type: "rekey-wanted",
+        reason: want,
+        delay: spread(rooted.roster.rankOf(this.#identity.participant.hex) ?? 0),
+      });
+    }
+    this.#wantedFor = wantedFor;
+    this.#noteSpread(rooted, events, now);
+    const missing = rooted.introductionWant;
+    for (const reason of ["no-key", "statements-differ"] as const) {
+      if (missing === reason) this.#gaps.open(reason, now);
+      else this.#gaps.close(reason);
+    }
+    const due = rooted.isRevoked ? undefined : this.#gaps.due(now);
+    if (due !== undefined) events.push({ type: "introduction-wanted", reason: due, delay: spread(0) });
+  }
+
+  /** What others may not know is published after a while, unless somebody else does: admins first, by rank. */
+  #noteSpread(rooted: Rooted, events: TopicEvent[], now: number): void {
+    if (!rooted.hasToSpread) {
+      this.#spreadAt = undefined;
+      return;
+    }
+    const rank = rooted.roster.rankOf(this.#identity.participant.hex);
+    this.#spreadAt ??= now + spread(rank ?? RANK_OF_OTHERS);
+    if (now < this.#spreadAt) return;
+    this.#spreadAt = undefined;
+    events.push({ type: "publish", messages: rooted.spread().map((control) => this.#seal(control)) });
+  }
+
+  /** Looks again at what was kept: control messages are applied, of the others it is told when they can be read. */
+  #reviewKept(events: TopicEvent[]): void {
+    let readable = 0;
+    for (const kept of this.#kept.list()) {
+      const { wire, context } = kept;
+      const message = this.#parseMessage(wire);
+      const { session, sequence } = message;
+      const opened = this.#tryOpen(message, { session, sequence, context });
+      if (opened === undefined) continue;
+      const { found, plaintext } = opened;
+      if (plaintext.delivery !== "control") {
+        if (this.#trusted(plaintext.senderHint).length > 0) readable++;
+        continue;
+      }
+      this.#kept.remove(kept);
+      const changes = this.#applyKept(plaintext.payload, context, found);
+      if (changes.length > 0) {
+        // What became known by it may open others that were looked at before.
+        this.#conclude(changes, events);
+        return;
+      }
+    }
+    if (readable > 0) events.push({ type: "readable", count: readable });
+  }
+
+  #tryOpen(message: WireMessage, position: Position): OpenedMessage | undefined {
+    try {
+      return this.#open(message, position);
+    } catch (error) {
+      if (isStringphoneError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #applyKept(payload: Uint8Array, context: string, found: FoundKey): readonly Change[] {
+    if (context !== this.name || this.#rooted === undefined) return [];
+    try {
+      return this.#rooted.apply(parseControl(payload), found, this.#clock.latest, runningTime());
+    } catch (error) {
+      if (isStringphoneError(error)) return [];
+      throw error;
+    }
+  }
+
+  /** Tells the application when this call is over, so that none of its code runs in the middle of a change. */
+  #tell(events: readonly TopicEvent[]): void {
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    for (const event of events) {
+      queueMicrotask(() => {
+        if (!this.#disposed) listener(event);
+      });
+    }
+  }
+
+  /** Wakes this topic when the next key is to be wiped, or something has been missing for long enough. */
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const gap = this.#rooted?.isRevoked === true ? undefined : this.#gaps.nextAt;
+    const times = [this.#keyring.nextExpiry(this.#grace), this.#wrapKeys.nextExpiry(this.#grace), gap, this.#spreadAt];
+    const known = times.filter((at) => at !== undefined);
+    if (known.length === 0) return;
+    const wait = Math.min(Math.max(MIN_TIMEOUT, Math.min(...known) - runningTime()), MAX_TIMEOUT);
+    this.#timer = wakeAfter(wait, () => this.#wake());
+  }
+
+  /** Does what is due. The first time after a load, what was told before is told again. */
+  #wake(isFirst = false): void {
+    if (this.#disposed) return;
+    const now = runningTime();
+    this.#wrapKeys.expire(now, this.#grace);
+    const changes = this.#rooted?.expire(now, this.#grace);
+    if (changes === undefined) this.#keyring.expire(now, this.#grace);
+    const events: TopicEvent[] = [];
+    if (isFirst) this.#reviewKept(events);
+    this.#after(changes ?? [], events);
+  }
+
+  /** Steps the key by as much as the policy says, if there is one, and as is granted. */
+  #step(): void {
+    const every = this.#ratchetEvery;
+    if (every === undefined) return;
+    const clock = this.#clock.read();
+    if (clock === undefined || this.#keyring.current === undefined) return;
+    this.#steppedAt ??= clock;
+    const due = Math.floor((clock - this.#steppedAt) / every);
+    const steps = Math.min(due, this.#budget.available(clock, runningTime()), this.#stepsLeft);
+    if (steps < 1 || !this.#budget.spend(steps, clock, runningTime())) return;
+    const steppedAt = this.#steppedAt + steps * every;
+    this.#stepTo(this.generation + steps, clock);
+    this.#steppedAt = steppedAt;
+  }
+
+  /** Steps that lead no further than is read: older keys are wiped by running time, which stands still while a device sleeps. */
+  get #stepsLeft(): number {
+    const keys = this.#keyring.sending?.keys;
+    return keys === undefined ? 0 : keys.last - keys.sending;
+  }
+
+  /** Sends under the generation of a message that was verified, if it is a later one, as far as is granted. */
+  #follow({ epoch, generation }: FoundKey, clock: number | undefined): void {
+    const sending = this.#keyring.sending;
+    if (epoch !== sending || generation <= this.generation) return;
+    if (this.#budget.spend(generation - this.generation, clock, runningTime())) this.#stepTo(generation, clock);
+  }
+
+  #stepTo(generation: number, clock: number | undefined): void {
+    this.#keyring.adopt(this.#keyring.sending as Epoch, generation, runningTime());
+    this.#steppedAt = clock;
+    this.#schedule();
+    this.#tell([{ type: "ratcheted", generation }]);
+  }
+
+  #trusted(hint: string): readonly Participant[] {
+    const pinned = this.#pins.withHint(hint);
+    const members = this.#members.withHint(hint);
+    if (members.length === 0) return pinned;
+    return [...members, ...pinned.filter((one) => !members.some((member) => member.equals(one)))];
+  }
+
+  #expectPublisher(sender: Participant, keep: () => void): void {
+    if (this.#rooted?.roster.get(sender.hex)?.role !== "reader") return;
+    // It may be a publisher already, and the statement that says so underway.
+    keep();
+    throw new ForbiddenError(
+      "the sender is a reader, and readers may not publish: this program or that one is at fault",
+    );
+  }
+
+  #expectMayPublish(): void {
+    if (this.#rooted === undefined) return;
+    const role = this.#rooted.roster.get(this.#identity.participant.hex)?.role;
+    if (role === "reader") throw new ForbiddenError("we are a reader of this topic: ask an admin for another role");
+    if (role !== "admin" && role !== "publisher") throw new ForbiddenError("we are not on the roster of this topic");
+  }
+
+  /**
+   * All of this topic, for `load` to go on with after a restart: keys, roster, participants, what was seen and sent, and what was kept.
+   * The bytes hold the seed and every key: whoever has them is this participant and reads the topic. Keep them as such, readable to
+   * nobody else, and wipe old ones. Save after whatever changes something: before a message made here is published, and before one
+   * received is acted on or acknowledged, if it is to be given once at most.
+   *
+   * The same state gives the same bytes, at one reading of the clock and at one running time: how long a key has had its grace is part
+   * of it.
+   *
+   * @returns bytes of the caller's: wipe them when they are stored
+   * @example
+   * ```ts
+   * import { writeFile } from "node:fs/promises";
+   * import { generateTopicKey, Topic } from "stringphone";
+   *
+   * const topic = await Topic.create({ topicKey: generateTopicKey(), name: "home/kitchen" });
+   * const state = topic.save();
+   * await writeFile("kitchen.state", state, { mode: 0o600 });
+   * state.fill(0);
+   * ```
+   */
+  save(): Uint8Array {
+    this.#expectLive();
+    const clock = this.#clock.read();
+    this.#expectLive();
+    const now = runningTime();
+    const saved: SavedTopic = {
+      name: this.name,
+      seed: Identity.seedOf(this.#identity),
+      clock: this.#clock.saved(),
+      epochs: this.#keyring.saved(now),
+      sending: this.#keyring.sending?.id,
+      wrapKeys: this.#wrapKeys.saved(now),
+      budget: this.#budget.saved(clock, now),
+      steppedAt: this.#steppedAt,
+      spread: this.#spreadAt === undefined ? undefined : this.#spreadAt - now,
+      rooted: this.#rooted?.saved(),
+      pins: this.#pins.list().map((participant) => participant.publicKey),
+      replays: this.#replays.saved(),
+      kept: this.#kept.list(),
+      gaps: this.#gaps.saved(now),
+    };
+    try {
+      return formatState(saved);
+    } finally {
+      wipeSaved(saved);
+    }
+  }
+
+  #restore(saved: SavedTopic, isRestored: boolean): void {
+    this.#clock.restore(saved.clock);
+    const now = runningTime();
+    try {
+      this.#keyring.restore(saved.epochs, saved.sending, now);
+      this.#wrapKeys.restore(saved.wrapKeys, now);
+      // The clock is not read yet, as in a new topic.
+      this.#budget = StepBudget.restore(saved.budget, undefined, now);
+      this.#steppedAt = saved.steppedAt;
+      this.#spreadAt = saved.spread === undefined ? undefined : now + saved.spread;
+      this.#pins.restore(saved.pins);
+      this.#replays.restore(saved.replays);
+      this.#gaps.restore(saved.gaps, now);
+      if (saved.rooted !== undefined) {
+        const rooted = this.#newRooted(saved.rooted.salt, saved.rooted.roots);
+        rooted.restore(saved.rooted);
+        this.#rooted = rooted;
+        this.#members.follow(rooted.roster, () => rooted.members());
+      }
+      for (const { wire, context, wanted } of saved.kept) {
+        if (this.#parseMessage(wire).type !== "message") throw new StateError("expected messages, kept something else");
+        this.#kept.add(wire, context, wanted);
+      }
+    } catch (error) {
+      this.dispose();
+      throw stateErrorOf(error);
+    }
+    if (isRestored) {
+      this.#replays.refuseUntil(this.#clock.read() ?? this.#clock.latest);
+      if (this.#rooted !== undefined) this.#gaps.open("restored", now);
+    }
+    this.#schedule();
+    // Not before the caller has this topic: its listener will want it.
+    if (this.#rooted !== undefined) wakeAfter(MIN_TIMEOUT, () => this.#wake(true));
   }
 
   /** Begins a new session in every context: receivers count from 0 again, and report no loss in between. */
@@ -426,7 +1183,11 @@ export class Topic {
   /** Wipes all secrets, as far as JavaScript allows. Every later call but this one throws a `DisposedError`. */
   dispose(): void {
     if (this.#disposed) return;
-    this.#keyring.replace(undefined);
+    clearTimeout(this.#timer);
+    this.#keyring.wipe();
+    this.#wrapKeys.wipe();
+    this.#rooted?.wipe();
+    this.#kept.clear();
     this.#newcomer.end();
     this.#identity.wipe();
     this.#disposed = true;
@@ -452,8 +1213,21 @@ export class Topic {
 
   #key(): TopicKey {
     const key = this.#keyring.current;
-    if (key === undefined) throw new MissingTopicKeyError();
+    if (key === undefined) throw new MissingTopicKeyError(this.#rooted === undefined ? "none" : "unusable");
     return key;
+  }
+
+  #newRooted(salt: Uint8Array, roots: readonly Uint8Array[]): Rooted {
+    const place = { identity: this.#identity, name: this.name, keyring: this.#keyring, wrapKeys: this.#wrapKeys };
+    return new Rooted(place, { salt, roots });
+  }
+
+  #expectRooted(): Rooted {
+    this.#expectLive();
+    if (this.#rooted === undefined) {
+      throw new ForbiddenError("this topic has no roster: only Topic.establish() makes one that has");
+    }
+    return this.#rooted;
   }
 
   #payload(payload: string | Uint8Array): Uint8Array {
@@ -473,6 +1247,8 @@ export class Topic {
     const { delivery: given = "event", context } = options;
     const delivery = expectSentDelivery(given);
     const checked = this.#context(context);
+    this.#expectMayPublish();
+    this.#step();
     this.#key();
     if (delivery !== "event") this.#clock.expectUsable(delivery);
     const sentAt = this.#clock.nextSentAt();
@@ -481,7 +1257,7 @@ export class Topic {
   }
 
   /** Seals what takes `count` sequences. */
-  #seal(payload: Uint8Array, count: number, isBatch: boolean, { delivery, context, sentAt }: Sending): Uint8Array {
+  #sealData(payload: Uint8Array, count: number, isBatch: boolean, { delivery, context, sentAt }: Sending): Uint8Array {
     // The key is taken here, because the caller's code may have changed it.
     const key = this.#key();
     const position = this.#sessions.next(context, sentAt, count);
@@ -500,14 +1276,16 @@ export class Topic {
     const now = this.#clock.read();
     this.#expectLive();
     const bytes = expectBytes("wire", wire);
-    const message = parse(bytes, this.maxPayloadBytes);
+    const message = parse(bytes, this.maxPayloadBytes, this.#rooted === undefined ? 0 : MAX_CONTROL_BYTES);
     if (message.type === "introduction") return this.#raiseIntroduction(bytes, message, context, now);
     if (message.type === "reply") return this.#raiseReply(bytes, message, context);
-    return this.#decodeMessage(message, context, wanted, now, takesBatches);
+    return this.#decodeMessage(bytes, message, context, wanted, now, takesBatches);
   }
 
   #standing(participant: Participant): Standing {
     if (participant.equals(this.#identity.participant)) return "self";
+    const role = this.#rooted?.roster.get(participant.hex)?.role;
+    if (role !== undefined) return role === "revoked" ? "revoked" : "member";
     return this.#pins.has(participant.publicKey) ? "pinned" : "unknown";
   }
 
@@ -516,6 +1294,16 @@ export class Topic {
     if (this.#newcomer.made(name)) return null;
     const verified = this.#sponsor.raise(wire, name, context, now);
     const { sender } = verified;
+    const isReturning = this.#isReturning(verified) && this.#rooted?.statements.wrapOf(sender.hex) !== undefined;
+    if (
+      isReturning &&
+      this.#answersReturning &&
+      this.#rooted?.roster.isAdmin(this.#identity.participant.hex) === true
+    ) {
+      const wire = this.#answer(this.#rooted, verified, now);
+      this.#tell([{ type: "answered", participant: sender, wire, context }]);
+      return null;
+    }
     const introduction: Introduction = Object.freeze({
       senderKey: sender.publicKey,
       senderId: sender.id,
@@ -523,6 +1311,7 @@ export class Topic {
       name: wire.name,
       sentAt: wire.sentAt,
       standing: this.#standing(sender),
+      isReturning,
     });
     this.#introductions.set(introduction, verified);
     throw new IntroductionError(introduction);
@@ -564,32 +1353,72 @@ export class Topic {
     return this.#newcomer.open(bytes, wire, this.#context(context), true);
   }
 
-  #open(keyId: number, position: Position, ciphertext: Uint8Array): { key: TopicKey; plaintext: Plaintext } {
-    if (this.#keyring.current === undefined) throw new MissingTopicKeyError();
-    const candidates = this.#keyring.candidates(keyId);
-    if (candidates.length === 0) {
-      const bytes = new Uint8Array(KEY_ID_BYTES);
-      writeBigEndian(bytes, 0, KEY_ID_BYTES, keyId);
-      throw new UnknownTopicKeyError(bytes);
+  /** Opens a message under a key that it may be sealed under, most likely the one that we send under ourselves. */
+  #open(wire: WireMessage, position: Position): OpenedMessage | undefined {
+    const { keyId, ciphertext } = wire;
+    const current = this.#keyring.current;
+    const isCurrent = current?.idNumber === keyId;
+    if (isCurrent) {
+      const plaintext = openMessage(current, position, ciphertext);
+      if (plaintext !== undefined) return { found: this.#keyring.currentFound as FoundKey, plaintext };
     }
-    for (const key of candidates) {
-      const plaintext = openMessage(key, position, ciphertext);
-      if (plaintext !== undefined) return { key, plaintext };
+    const others = this.#keyring.find(keyId, current);
+    for (const found of others) {
+      const plaintext = openMessage(found.key, position, ciphertext);
+      if (plaintext !== undefined) return { found, plaintext };
     }
+    if (!isCurrent && others.length === 0) return undefined;
+    // An id has four bytes: a generation ahead may have the same one.
+    if (this.#keyring.complete()) return this.#open(wire, position);
     throw DecryptionError.withoutStack();
   }
 
+  #unknownKey(bytes: Uint8Array, keyId: number, context: string, wanted: ReadDecodeOptions): never {
+    const rooted = this.#rooted;
+    if (rooted === undefined && this.#keyring.isEmpty) throw new MissingTopicKeyError();
+    const isKept = rooted !== undefined && this.#keep(bytes, context, wanted);
+    if (rooted !== undefined) {
+      this.#gaps.open("unknown-key", runningTime());
+      this.#schedule();
+    }
+    const id = new Uint8Array(KEY_ID_BYTES);
+    writeBigEndian(id, 0, KEY_ID_BYTES, keyId);
+    throw UnknownTopicKeyError.withoutStack(id, isKept);
+  }
+
+  /** The statement that admits its sender may be underway, or lost. */
+  #keepOfStranger(rooted: Rooted, bytes: Uint8Array, hint: string, context: string, wanted: ReadDecodeOptions): void {
+    this.#keep(bytes, context, wanted);
+    if (rooted.knowsHint(hint)) return;
+    this.#gaps.open("unknown-sender", runningTime());
+    this.#schedule();
+  }
+
+  #keep(bytes: Uint8Array, context: string, wanted: ReadDecodeOptions): boolean {
+    return !wanted.naive && this.#kept.add(bytes, context, wanted);
+  }
+
   #decodeMessage(
+    bytes: Uint8Array,
     wire: WireMessage,
     context: string,
     wanted: ReadDecodeOptions,
     now: number | undefined,
     takesBatches: boolean,
   ): readonly Received[] | readonly UnverifiedMessage[] | null {
-    const { keyId, session, sequence, ciphertext } = wire;
+    const { keyId, session, sequence } = wire;
     const position = { session, sequence, context };
-    const { key, plaintext } = this.#open(keyId, position, ciphertext);
+    const opened = this.#open(wire, position);
+    if (opened === undefined) return this.#unknownKey(bytes, keyId, context, wanted);
+    const { found, plaintext } = opened;
+    const { key } = found;
     const { delivery, sentAt, payload, batch, senderHint } = plaintext;
+    if (delivery === "control") {
+      if (wanted.naive) expectDelivery(delivery, NAIVE_DELIVERIES);
+      this.#applyControl(payload, context, found, now);
+      return null;
+    }
+    this.#expectFits(payload.length);
     if (wanted.naive) {
       expectDelivery(
         delivery,
@@ -603,11 +1432,12 @@ export class Topic {
     const self = this.#identity.participant;
     const isOwn = senderHint === self.hint && isSignedBy(key, position, plaintext, self);
     if (isOwn && (!wanted.hearOwn || this.#sessions.isOwn(mark.session, sentAt))) return null;
-    const trusted = isOwn ? [self] : this.#pins.withHint(senderHint);
+    const trusted = isOwn ? [self] : this.#trusted(senderHint);
     if (trusted.length === 0) {
       // Our own hint, but not our signature: a forgery, not a stranger.
       if (senderHint === self.hint) throw new BadSignatureError(fromTableKey(senderHint));
       if (wanted.ignoreUntrusted) return null;
+      if (this.#rooted !== undefined) this.#keepOfStranger(this.#rooted, bytes, senderHint, context, wanted);
       throw new UntrustedKeyError(
         fromTableKey(senderHint),
         "the sender is not trusted: compare its fingerprint, then addParticipant()",
@@ -633,6 +1463,7 @@ export class Topic {
     }
     if (refusal !== undefined && !isUnseen) throw replayed(refusal);
     if (sender === undefined) throw new BadSignatureError(fromTableKey(senderHint));
+    if (!isOwn) this.#expectPublisher(sender, () => this.#keep(bytes, context, wanted));
 
     this.#checkTime(delivery, sentAt, now, wanted.maxAge);
     if (delivery === "alive") {
@@ -644,6 +1475,7 @@ export class Topic {
     if (delivery === "command" && wanted.retained) throw new RetainedCommandError();
     const isReplay = repetition !== undefined || this.#isOutdated(sender, context, mark, wanted.allowReplay);
     // Only now may anything change: the message is authentic, in time, and new.
+    this.#follow(found, now);
     const missed = isReplay ? undefined : this.#replays.accept(sender.hex, context, mark);
     if (batch === undefined) {
       return [new Received(payload, { sender, sentAt, delivery, sequence, missed, replayed: isReplay })];
@@ -699,12 +1531,39 @@ export class Topic {
   }
 }
 
+function wakeAfter(milliseconds: number, wake: () => void): ReturnType<typeof setTimeout> {
+  const timer = setTimeout(wake, milliseconds);
+  // In Node a timer keeps the process alive, unless told not to; a browser's is a number.
+  (timer as { unref?: () => void }).unref?.();
+  return timer;
+}
+
+function expectKeep(keep: RevokeOptions["keep"]): Keep {
+  if (keep === undefined) return undefined;
+  if (typeof keep === "string") {
+    if (keep === "all") return "all";
+    if (keep === "none") return "none";
+    throw new RangeError(`"keep" expected "all", "none" or public keys, got ${JSON.stringify(keep)}`);
+  }
+  return new Set([...keep].map((key) => toHex(copyBytes("keep", key, KEY_BYTES))));
+}
+
+function expectInterval(ratchet: { readonly every: number }): number {
+  expectOptions(ratchet, ["every"]);
+  if (!(expectMilliseconds("ratchet.every", ratchet.every) >= MIN_RATCHET_INTERVAL)) {
+    throw new RangeError(
+      `"ratchet.every" expected at least ${MIN_RATCHET_INTERVAL} milliseconds, got ${ratchet.every}`,
+    );
+  }
+  return ratchet.every;
+}
+
 function expectSingle(batch: readonly Uint8Array[] | undefined, takesBatches: boolean): void {
   if (batch !== undefined && !takesBatches) throw new BatchError(batch.length);
 }
 
 function expectDelivery(delivery: AnyDelivery, expected: readonly Delivery[]): asserts delivery is Delivery {
-  if (delivery !== "alive" && expected.includes(delivery)) return;
+  if (delivery !== "alive" && delivery !== "control" && expected.includes(delivery)) return;
   throw new UnexpectedDeliveryError(
     delivery,
     expected,
