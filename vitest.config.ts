@@ -4,6 +4,9 @@ import { defineConfig } from "vitest/config";
 /** Files that test how the package is made, and compute nothing. */
 const PACKAGING = ["test/package/**", "test/docs.test.ts", "test/layers.test.ts"];
 
+/** Long searches, and pure code that computes the same on every backend: once is enough. */
+const ONCE = ["test/property/**", "test/roster.test.ts", "test/simulation/**"];
+
 /** Whether the tests can run on native code here. In CI they must. */
 async function nativeLoads(): Promise<boolean> {
   try {
@@ -34,7 +37,7 @@ export default defineConfig({
         ? [
             {
               extends: true as const,
-              test: { name: "native", env: { STRINGPHONE_BACKEND: "native" }, exclude: PACKAGING },
+              test: { name: "native", env: { STRINGPHONE_BACKEND: "native" }, exclude: [...PACKAGING, ...ONCE] },
             },
           ]
         : []),
