@@ -3,9 +3,9 @@ import { fromTableKey } from "../../src/bytes.js";
 import { encode } from "../../src/cbor.js";
 import { seal } from "../../src/crypto.js";
 import { Identity } from "../../src/identity.js";
-import { TopicKey } from "../../src/keyring.js";
 import { formatMessage, type Plaintext, parse, plaintextLength, writePlaintext } from "../../src/message.js";
 import { type Content, openMessage, type Position, sealMessage } from "../../src/sealing.js";
+import { TopicKey } from "../../src/topic-key.js";
 import { bytes, NAME, START } from "./topics.js";
 
 export { encode };

@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { toTableKey } from "../../src/bytes.js";
 import { StringphoneError, Topic } from "../../src/index.js";
 import { type Plaintext, parse } from "../../src/message.js";
+import { sealControl } from "../../src/sealing.js";
+import { TopicKey } from "../../src/topic-key.js";
 import { openWire, sealPlaintext } from "./forge.js";
 import { bytes, NAME, START } from "./topics.js";
 
@@ -87,12 +89,12 @@ function reseal(random: Random, wire: Uint8Array): Uint8Array {
   const { position, plaintext } = openWire(TOPIC_KEY, wire);
   const changed: { -readonly [K in keyof Plaintext]: Plaintext[K] } = { ...plaintext };
   const place = { ...position };
-  switch (random.below(7)) {
+  switch (random.below(8)) {
     case 0:
       changed.senderHint = toTableKey(random.bytes(8));
       break;
     case 1:
-      changed.delivery = random.pick(["event", "state", "command", "will", "alive", "x" as "event"]);
+      changed.delivery = random.pick(["event", "state", "command", "will", "alive", "control", "x" as "event"]);
       changed.sentAt += 1;
       break;
     case 2:
@@ -109,6 +111,9 @@ function reseal(random: Random, wire: Uint8Array): Uint8Array {
       place.sequence = random.pick([1, 2 ** 32, 2 ** 53 - 1]) + (place.sequence % 2);
       if (place.sequence > Number.MAX_SAFE_INTEGER) place.sequence = 77;
       break;
+    case 6:
+      place.sequence = random.pick([0, 0, 0, 1]);
+      return sealControl(new TopicKey(TOPIC_KEY), place, random.bytes(60 + random.below(60)));
     default:
       place.session = random.bytes(12);
   }
@@ -157,7 +162,9 @@ export async function fuzz(
     messages.push(say(alice.encodeBatch(["first", "second"]), "first,second"));
     messages.push(say(alice.encodeBatch(["state"], { delivery: "state" }), "state"));
     messages.push(say(will.alive, null), say(will.will, "gone"), say(will.farewell, null));
-    const bases = [...messages, intro, alice.constructReply(intro), ...fixed];
+    alice.ratchet();
+    const ahead = say(alice.encode("ahead"), "ahead");
+    const bases = [...messages, ahead, intro, alice.constructReply(intro), ...fixed];
     for (let i = done; i < Math.min(done + ROUND, count); i++) {
       const base = random.pick(bases);
       const kind = random.below(20);

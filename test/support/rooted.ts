@@ -1,0 +1,178 @@
+/** A rooted topic among a few devices, on a channel that a test holds in its hands: it gives each message to whom it wants, when it wants. */
+import { toHex } from "../../src/bytes.js";
+import { Identity } from "../../src/identity.js";
+import {
+  type ControlMessage,
+  type DecodeOptions,
+  type EstablishOptions,
+  type LoadOptions,
+  StringphoneError,
+  Topic,
+  type TopicEvent,
+  type TopicOptions,
+} from "../../src/index.js";
+import { formatControl } from "../../src/message.js";
+import { formatRekey, makeRekey, type Recipient, type Rekey } from "../../src/rekey.js";
+import type { Role } from "../../src/roster.js";
+import { sealControl } from "../../src/sealing.js";
+import { parseState, type SavedTopic } from "../../src/state.js";
+import { signRole } from "../../src/statements.js";
+import { TopicKey } from "../../src/topic-key.js";
+import { expectCode } from "./expect.js";
+import { bytes, NAME, TestClock } from "./topics.js";
+
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+
+export type EventOf<T extends TopicEvent["type"]> = Extract<TopicEvent, { type: T }>;
+
+/** Makes topics that have one clock, and writes down what each is told. */
+export class World {
+  readonly clock = new TestClock();
+  readonly #told = new Map<Topic, TopicEvent[]>();
+
+  /** Options of every topic here, with a listener of its own. */
+  async #listening(make: (shared: { clock: () => number; listener: (event: TopicEvent) => void }) => Promise<Topic>) {
+    const told: TopicEvent[] = [];
+    const topic = await make({ clock: this.clock.read, listener: (event) => told.push(event) });
+    this.#told.set(topic, told);
+    return topic;
+  }
+
+  establish(options: EstablishOptions = {}): Promise<Topic> {
+    return this.#listening((shared) => Topic.establish({ name: NAME, ...shared, ...options }));
+  }
+
+  create(options: TopicOptions = {}): Promise<Topic> {
+    return this.#listening((shared) => Topic.create({ name: NAME, ...shared, ...options }));
+  }
+
+  load(state: Uint8Array, options: LoadOptions = {}): Promise<Topic> {
+    return this.#listening((shared) => Topic.load(state, { ...shared, ...options }));
+  }
+
+  /** What a topic was told since the last time that this was asked. */
+  async eventsOf(topic: Topic): Promise<TopicEvent[]> {
+    await Promise.resolve();
+    return this.#told.get(topic)?.splice(0) ?? [];
+  }
+
+  /** Of what a topic was told since then, the events of one type. */
+  async told<T extends TopicEvent["type"]>(topic: Topic, type: T): Promise<EventOf<T>[]> {
+    return (await this.eventsOf(topic)).filter((event): event is EventOf<T> => event.type === type);
+  }
+
+  /** A root, an admin whom it admitted, a publisher and another participant; each knows of all the others. */
+  async family(options: { role?: Role; bob?: TopicOptions; all?: TopicOptions } = {}): Promise<Family> {
+    const { all = {} } = options;
+    const root = await this.establish({ seed: SEEDS.root, ...all });
+    const admin = await this.create({ seed: SEEDS.admin, ...all });
+    const carol = await this.create({ seed: SEEDS.carol, ...all });
+    const bob = await this.create({ seed: SEEDS.bob, ...all, ...options.bob });
+    pair(root, admin, "admin");
+    tell(pair(root, carol).wire, admin);
+    tell(pair(root, bob, options.role).wire, admin, carol);
+    const everybody = [root, admin, carol, bob];
+    for (const topic of everybody) await this.eventsOf(topic);
+    return { root, admin, carol, bob, everybody };
+  }
+}
+
+export interface Family {
+  readonly root: Topic;
+  readonly admin: Topic;
+  readonly carol: Topic;
+  readonly bob: Topic;
+  readonly everybody: readonly Topic[];
+}
+
+/** Of a family. */
+export const SEEDS = { root: bytes(0x21), admin: bytes(0x22), carol: bytes(0x23), bob: bytes(0x24) } as const;
+
+/** Lets a newcomer in, who trusts the admin. Gives what is to be published for the others. */
+export function pair(admin: Topic, newcomer: Topic, role: Role = "publisher"): ControlMessage {
+  const intro = newcomer.constructIntro();
+  const control = admin.admit(intro, { role });
+  take(admin.constructReply(intro), newcomer);
+  return control;
+}
+
+/** Somebody who knows the sponsor takes its reply. Says whether its epoch counts. */
+export function take(reply: Uint8Array, newcomer: Topic): boolean {
+  return newcomer.parseReply(expectCode("INTRODUCTION_REPLY", () => newcomer.decode(reply)).reply);
+}
+
+/** Gives a message to these topics. Of each: the text that it read, `null`, or the code of the error. */
+export function tell(wire: Uint8Array, ...topics: readonly Topic[]): (string | null)[] {
+  return topics.map((topic) => hear(topic, wire));
+}
+
+/** What a topic makes of a message: its text, `null`, or the code of the error. */
+export function hear(topic: Topic, wire: Uint8Array, options: DecodeOptions = {}): string | null {
+  try {
+    return topic.decode(wire, options)?.text() ?? null;
+  } catch (error) {
+    if (error instanceof StringphoneError) return error.code;
+    throw error;
+  }
+}
+
+/** The roles of everybody on the roster, by public key in hex. */
+export function rosterOf(topic: Topic): Record<string, string> {
+  return Object.fromEntries(topic.members.map(({ participant, role }) => [participant.hex, role]));
+}
+
+/** The role that one topic knows of another one's participant. */
+export function roleOf(topic: Topic, whom: Topic): string | undefined {
+  return rosterOf(topic)[toHex(whom.publicKey)];
+}
+
+/** What a thief finds in a topic. */
+export function stolen(topic: Topic): SavedTopic {
+  return parseState(topic.save());
+}
+
+/** Seals a control message of any content, as a holder of the topic key can. */
+export function forgeControl(
+  topicKey: Uint8Array,
+  content: { readonly statements?: readonly Uint8Array[]; readonly rekey?: Rekey },
+  context = NAME,
+): Uint8Array {
+  const { statements = [], rekey } = content;
+  const session = globalThis.crypto.getRandomValues(new Uint8Array(12));
+  const payload = formatControl(statements, rekey && formatRekey(rekey));
+  return sealControl(new TopicKey(topicKey), { session, sequence: 0, context }, payload);
+}
+
+/** What an admin's own program says of somebody, with any version. */
+export function forgeStatement(
+  seed: Uint8Array,
+  topic: Topic,
+  content: { readonly subjectKey: Uint8Array; readonly version: number; readonly role: Role | "revoked" },
+): Uint8Array {
+  const topicId = topic.topicId as Uint8Array;
+  return signRole(new Identity(seed), topicId, { name: "", head: "", wrap: undefined, ...content }).bytes;
+}
+
+/** A rekey that an admin's own program makes: for whom it likes, and wrapped to what it likes. Gives the new key, too. */
+export function forgeRekey(
+  seed: Uint8Array,
+  topic: Topic,
+  content: { readonly parentKey: Uint8Array; readonly epoch: number; readonly recipients?: readonly Recipient[] },
+  statements: readonly Uint8Array[] = [],
+): { wire: Uint8Array; key: Uint8Array } {
+  const { parentKey, epoch, recipients = [] } = content;
+  const digest = new Uint8Array(32);
+  const parent = new TopicKey(parentKey);
+  const inside = { epoch, reason: "requested" as const, recipients, digest };
+  const { rekey, key } = makeRekey(new Identity(seed), topic.topicId as Uint8Array, parent, inside);
+  return { wire: forgeControl(parentKey, { statements, rekey }), key };
+}
+
+/** Every order of a list. */
+export function* permutations<T>(list: readonly T[]): Iterable<readonly T[]> {
+  if (list.length === 0) yield [];
+  for (const [i, first] of list.entries()) {
+    for (const rest of permutations(list.filter((_, at) => at !== i))) yield [first, ...rest];
+  }
+}
