@@ -2,9 +2,9 @@
 import { encode } from "../src/cbor.js";
 import type { AnyStringphoneError, Delivery } from "../src/errors.js";
 import { Identity } from "../src/identity.js";
-import { TopicKey } from "../src/keyring.js";
 import { formatBatch } from "../src/message.js";
 import { type Content, sealMessage } from "../src/sealing.js";
+import { TopicKey } from "../src/topic-key.js";
 import { ALICE, BOB, CONTEXT, hex, MALLORY, NOW, SESSION, TOPIC_KEY, unhex, utf8 } from "./vector-secrets.js";
 
 export interface MakeBatch {

@@ -6,6 +6,7 @@ import { blake2b } from "@noble/hashes/blake2.js";
 import { toTableKey } from "../src/bytes.js";
 import { type CborItem, encode } from "../src/cbor.js";
 import {
+  diffieHellmanKeyPair,
   hash,
   isIdentityKey,
   kdf,
@@ -20,9 +21,10 @@ import {
 import { introductionHash, sealReply, signIntroduction } from "../src/discovery.js";
 import type { AnyDelivery, AnyStringphoneError } from "../src/errors.js";
 import { fingerprint, Identity, participantId } from "../src/identity.js";
-import { TopicKey } from "../src/keyring.js";
-import { parse } from "../src/message.js";
+import { parse, UNROOTED } from "../src/message.js";
 import { sealMessage } from "../src/sealing.js";
+import { formatWrap, signWrap } from "../src/statements.js";
+import { TopicKey } from "../src/topic-key.js";
 import { openWire, sealPlaintext } from "../test/support/forge.js";
 import { type BatchCase, batchCases } from "./batch-cases.js";
 import { mixedOrder, ORDER, SMALL_ORDER_KEYS } from "./edwards.js";
@@ -81,6 +83,7 @@ export interface IntroductionCase {
   readonly make?: {
     readonly seed: string;
     readonly kemSeed: string;
+    readonly wrapStatement: string;
     readonly name: string;
     readonly sentAt: number;
     readonly context: string;
@@ -97,6 +100,7 @@ export interface ReplyCase {
   readonly make?: {
     readonly seed: string;
     readonly topicKey: string;
+    readonly generation: number;
     readonly introduction: string;
     readonly encapsulationSeed: string;
     readonly context: string;
@@ -104,7 +108,12 @@ export interface ReplyCase {
   readonly wire: string;
   readonly receiver: { readonly introduction: string; readonly kemSeed: string; readonly context: string };
   readonly expect:
-    | { readonly accept: true; readonly sponsorKey: string; readonly topicKey: string }
+    | {
+        readonly accept: true;
+        readonly sponsorKey: string;
+        readonly topicKey: string;
+        readonly generation: number;
+      }
     | { readonly refuse: Code };
 }
 
@@ -155,7 +164,8 @@ export function messageOf(make: MakeMessage): Uint8Array {
 
 export function introductionOf(make: NonNullable<IntroductionCase["make"]>): Uint8Array {
   const { publicKey } = kemKeyPair(unhex(make.kemSeed));
-  return signIntroduction(new Identity(unhex(make.seed)), publicKey, make);
+  const facts = { ...make, wrapStatement: unhex(make.wrapStatement), rejoin: undefined };
+  return signIntroduction(new Identity(unhex(make.seed)), publicKey, facts);
 }
 
 export function replyOf(make: NonNullable<ReplyCase["make"]>): Uint8Array {
@@ -163,12 +173,8 @@ export function replyOf(make: NonNullable<ReplyCase["make"]>): Uint8Array {
   const wire = parse(bytes, 0);
   if (wire.type !== "introduction") throw new Error("not an introduction");
   const introduction = { wire, hash: introductionHash(bytes), context: make.context };
-  return sealReply(
-    new Identity(unhex(make.seed)),
-    new TopicKey(unhex(make.topicKey)),
-    introduction,
-    unhex(make.encapsulationSeed),
-  );
+  const content = { ...UNROOTED, generation: make.generation, topicKey: unhex(make.topicKey) };
+  return sealReply(new Identity(unhex(make.seed)), content, introduction, unhex(make.encapsulationSeed));
 }
 
 interface CaseOptions {
@@ -501,16 +507,29 @@ function malformedBytes(wire: Uint8Array): [string, Uint8Array][] {
   ];
 }
 
-const INTRODUCTION = { seed: hex(BOB), kemSeed: hex(named("kem")), name: "Bob's phone", sentAt: NOW, context: CONTEXT };
+/** Bob's wrap key, which he made at this time, in the topic that is called as its context. */
+function wrapStatement(version = NOW): string {
+  const { publicKey } = diffieHellmanKeyPair(named("wrap"));
+  return hex(formatWrap(signWrap(new Identity(BOB), CONTEXT, publicKey, version)));
+}
+
+type MakeIntroduction = NonNullable<IntroductionCase["make"]>;
+
+/** What Bob's introduction is made of. He made the wrap key for it, unless it is said which one he has. */
+function introduction(changes: Partial<MakeIntroduction> = {}): MakeIntroduction {
+  const { sentAt = NOW } = changes;
+  const usual = { seed: hex(BOB), kemSeed: hex(named("kem")), wrapStatement: wrapStatement(sentAt) };
+  return { ...usual, name: "Bob's phone", sentAt, context: CONTEXT, ...changes };
+}
 
 function introductionCases(): IntroductionCase[] {
   const receiver = { now: NOW, context: CONTEXT };
   const good = (
     name: string,
-    changes: Partial<typeof INTRODUCTION> = {},
+    changes: Partial<MakeIntroduction> = {},
     at: Partial<typeof receiver> = {},
   ): IntroductionCase => {
-    const make = { ...INTRODUCTION, ...changes };
+    const make = introduction(changes);
     const wire = introductionOf(make);
     const senderKey = hex(signingKeyPair(unhex(make.seed)).publicKey);
     const id = hex(introductionHash(wire).slice(0, 16));
@@ -528,14 +547,16 @@ function introductionCases(): IntroductionCase[] {
     receiver: { ...receiver, ...at },
     expect: { refuse: code },
   });
-  const wire = introductionOf(INTRODUCTION);
+  const wire = introductionOf(introduction());
   const parsed = parse(wire, 0);
   if (parsed.type !== "introduction") throw new Error("not an introduction");
-  const { identityKey, kemPublicKey, sentAt, name, signature } = parsed;
-  const none = new Uint8Array(0);
+  const { identityKey, kemPublicKey, wrapStatement: wrap, rejoin, sentAt, name, signature } = parsed;
+  const items = [1, 1, identityKey, kemPublicKey, wrap, rejoin, sentAt, name, signature];
   const rebuilt = (changes: Record<number, Uint8Array | number | string>) =>
-    encode([1, 1, identityKey, kemPublicKey, none, none, sentAt, name, signature].map((item, i) => changes[i] ?? item));
+    encode(items.map((item, i) => changes[i] ?? item));
+  const none = new Uint8Array(0);
   const mixed = mixedOrderIntroduction(kemPublicKey);
+  const junk = signedIntroduction(kemPublicKey, [named("junk"), named("more junk")]);
   return [
     good("introduction"),
     good("without a name", { name: "" }),
@@ -544,14 +565,23 @@ function introductionCases(): IntroductionCase[] {
     good("5 minutes ahead", { sentAt: NOW + 300_000 }),
     good("of a newcomer without a clock", { sentAt: 5 }),
     good("to a receiver without a clock", { sentAt: NOW - 86_400_000 }, { now: 0 }),
-    bad("STALE_MESSAGE", "10 minutes and 1 ms old", introductionOf({ ...INTRODUCTION, sentAt: NOW - 600_001 })),
-    bad("CLOCK", "5 minutes and 1 ms ahead", introductionOf({ ...INTRODUCTION, sentAt: NOW + 300_001 })),
+    good("with the wrap key of an earlier introduction", { wrapStatement: wrapStatement(NOW - 86_400_000) }),
+    good("without a wrap statement", { wrapStatement: "" }),
+    {
+      name: "with a wrap statement and a rejoin proof that are none: a topic without a roster takes them as bytes",
+      wire: hex(junk),
+      receiver,
+      expect: { accept: true, senderKey: hex(identityKey), name: "", id: hex(introductionHash(junk).slice(0, 16)) },
+    },
+    bad("STALE_MESSAGE", "10 minutes and 1 ms old", introductionOf(introduction({ sentAt: NOW - 600_001 }))),
+    bad("CLOCK", "5 minutes and 1 ms ahead", introductionOf(introduction({ sentAt: NOW + 300_001 }))),
     bad("BAD_SIGNATURE", "another context", wire, { context: "home/garage" }),
     bad("BAD_SIGNATURE", "another name", rebuilt({ 7: "Mallory" })),
     bad("BAD_SIGNATURE", "another KEM key", rebuilt({ 3: kemKeyPair(named("other kem")).publicKey })),
     bad("BAD_SIGNATURE", "another identity", rebuilt({ 2: signingKeyPair(MALLORY).publicKey })),
     bad("BAD_SIGNATURE", "another sentAt", rebuilt({ 6: NOW + 1 })),
-    bad("BAD_SIGNATURE", "a wrap statement added after signing", rebuilt({ 4: new Uint8Array(4) })),
+    bad("BAD_SIGNATURE", "another wrap statement", rebuilt({ 4: unhex(wrapStatement(NOW + 1)) })),
+    bad("BAD_SIGNATURE", "the wrap statement taken out after signing", rebuilt({ 4: none })),
     bad("BAD_SIGNATURE", "a rejoin proof added after signing", rebuilt({ 5: new Uint8Array(4) })),
     bad("BAD_SIGNATURE", "signature with S raised by the group order", rebuilt({ 8: nonCanonical(signature) })),
     bad("INVALID_KEY", "identity of mixed order whose signature libsodium accepts", mixed),
@@ -586,54 +616,84 @@ function mixedOrderIntroduction(kemPublicKey: Uint8Array): Uint8Array {
   // Ed25519 hashes the public key from the second half of the secret key.
   const secret = concat(secretKey.slice(0, 32), identityKey);
   for (let sentAt = NOW; ; sentAt++) {
-    const digest = hashOfIntroduction(identityKey, kemPublicKey, sentAt);
+    const digest = hashOfIntroduction(identityKey, kemPublicKey, [none, none], sentAt);
     const signature = sign(digest, secret);
     if (verify(signature, digest, identityKey))
       return encode([1, 1, identityKey, kemPublicKey, none, none, sentAt, "", signature]);
   }
 }
 
-function hashOfIntroduction(identityKey: Uint8Array, kemPublicKey: Uint8Array, sentAt: number): Uint8Array {
-  const none = new Uint8Array(0);
-  const items = ["stringphone/1 introduction signature", identityKey, kemPublicKey, none, none, sentAt, "", CONTEXT];
-  return blake2b(encode(items), { dkLen: 32 });
+/** Wrap statement and rejoin proof. */
+type Attached = readonly [Uint8Array, Uint8Array];
+
+function hashOfIntroduction(
+  identityKey: Uint8Array,
+  kemPublicKey: Uint8Array,
+  attached: Attached,
+  sentAt: number,
+): Uint8Array {
+  const label = "stringphone/1 introduction signature";
+  return blake2b(encode([label, identityKey, kemPublicKey, ...attached, sentAt, "", CONTEXT]), { dkLen: 32 });
+}
+
+/** An introduction of Bob with anything for wrap statement and rejoin proof. */
+function signedIntroduction(kemPublicKey: Uint8Array, attached: Attached): Uint8Array {
+  const { publicKey, secretKey } = signingKeyPair(BOB);
+  const signature = sign(hashOfIntroduction(publicKey, kemPublicKey, attached, NOW), secretKey);
+  return encode([1, 1, publicKey, kemPublicKey, ...attached, NOW, "", signature]);
 }
 
 function replyCases(): ReplyCase[] {
-  const introduction = introductionOf(INTRODUCTION);
+  const first = introduction();
+  const introductionWire = introductionOf(first);
   const encapsulationSeed = hex(concat(named("encapsulation 1"), named("encapsulation 2")));
   const make = {
     seed: hex(ALICE),
     topicKey: hex(TOPIC_KEY),
-    introduction: hex(introduction),
+    generation: 0,
+    introduction: hex(introductionWire),
     encapsulationSeed,
     context: CONTEXT,
   };
-  const receiver = { introduction: hex(introduction), kemSeed: INTRODUCTION.kemSeed, context: CONTEXT };
+  const receiver = { introduction: hex(introductionWire), kemSeed: first.kemSeed, context: CONTEXT };
   const wire = replyOf(make);
-  const sponsorKey = hex(signingKeyPair(ALICE).publicKey);
   const bad = (code: Code, name: string, bytes: Uint8Array, at: Partial<typeof receiver> = {}): ReplyCase => ({
     name,
     wire: hex(bytes),
     receiver: { ...receiver, ...at },
     expect: { refuse: code },
   });
-  const forged = (parts: Partial<ReplyParts>) => forgedReply(introduction, encapsulationSeed, parts);
+  const good = (name: string, changes: Partial<typeof make>): ReplyCase => {
+    const made = { ...make, ...changes };
+    const { topicKey, generation } = made;
+    const sponsorKey = hex(signingKeyPair(unhex(made.seed)).publicKey);
+    const expect = { accept: true, sponsorKey, topicKey, generation } as const;
+    return {
+      name,
+      make: made,
+      wire: hex(replyOf(made)),
+      receiver: { ...receiver, introduction: made.introduction },
+      expect,
+    };
+  };
+  const forged = (parts: Partial<ReplyParts>) => forgedReply(introductionWire, encapsulationSeed, parts);
   if (hex(forged({})) !== hex(wire))
     throw new Error("the reply written from PROTOCOL §9.2 is another than the library's");
-  const secondMake = { ...INTRODUCTION, kemSeed: hex(named("second kem")) };
+  const secondMake = introduction({ kemSeed: hex(named("second kem")) });
   const kemAt = 2 + 1 + 16 + 3 + 1;
   return [
-    { name: "reply", make, wire: hex(wire), receiver, expect: { accept: true, sponsorKey, topicKey: hex(TOPIC_KEY) } },
-    {
-      name: "reply of another sponsor, with a topic key of its own",
-      make: { ...make, seed: hex(MALLORY), topicKey: hex(OTHER_TOPIC_KEY) },
-      wire: hex(replyOf({ ...make, seed: hex(MALLORY), topicKey: hex(OTHER_TOPIC_KEY) })),
-      receiver,
-      expect: { accept: true, sponsorKey: hex(signingKeyPair(MALLORY).publicKey), topicKey: hex(OTHER_TOPIC_KEY) },
-    },
+    good("reply", {}),
+    good("reply of another sponsor, with a topic key of its own", {
+      seed: hex(MALLORY),
+      topicKey: hex(OTHER_TOPIC_KEY),
+    }),
+    good("reply to an introduction without a wrap statement", {
+      introduction: hex(introductionOf(introduction({ wrapStatement: "" }))),
+    }),
+    good("reply with the key of generation 7", { generation: 7 }),
+    good("reply with the key of the greatest generation", { generation: 2 ** 40 }),
     bad("DECRYPTION_FAILED", "another introduction with the same KEM key", wire, {
-      introduction: hex(introductionOf({ ...INTRODUCTION, name: "other" })),
+      introduction: hex(introductionOf(introduction({ name: "other" }))),
     }),
     bad("DECRYPTION_FAILED", "another introduction with another KEM key", wire, {
       introduction: hex(introductionOf(secondMake)),
@@ -652,14 +712,17 @@ function replyCases(): ReplyCase[] {
     bad("BAD_SIGNATURE", "topic key replaced after signing", forged({ signedTopicKey: OTHER_TOPIC_KEY })),
     bad("INVALID_KEY", "sponsor of small order", forged({ sponsorKey: unhex(SMALL_ORDER_KEYS[0] as string) })),
     bad("INVALID_KEY", "sponsor of mixed order", forged({ sponsorKey: mixedOrder(signingKeyPair(ALICE).publicKey) })),
+    bad("BAD_SIGNATURE", "generation changed after signing", forged({ items: { 3: 1 } })),
     bad("MALFORMED_MESSAGE", "epoch 1 without roots", forged({ items: { 2: 1 } })),
-    bad("MALFORMED_MESSAGE", "generation 1 without roots", forged({ items: { 3: 1 } })),
+    bad("MALFORMED_MESSAGE", "generation 2^40 + 1", forged({ items: { 3: 2 ** 40 + 1 } })),
     bad("MALFORMED_MESSAGE", "topic key of 31 bytes", forged({ items: { 4: new Uint8Array(31) } })),
-    bad("MALFORMED_MESSAGE", "topic id of a topic with roots", forged({ items: { 5: new Uint8Array(32) } })),
-    bad("MALFORMED_MESSAGE", "roots of a topic with roots", forged({ items: { 6: [new Uint8Array(32)] } })),
-    bad("MALFORMED_MESSAGE", "statements of a topic with roots", forged({ items: { 7: [new Uint8Array(32)] } })),
-    bad("MALFORMED_MESSAGE", "head of a topic with roots", forged({ items: { 8: new Uint8Array(32) } })),
-    bad("MALFORMED_MESSAGE", "rejoin secret of a topic with roots", forged({ items: { 9: new Uint8Array(32) } })),
+    bad("MALFORMED_MESSAGE", "topic key of 80 bytes without roots", forged({ items: { 4: new Uint8Array(80) } })),
+    bad("MALFORMED_MESSAGE", "salt without roots", forged({ items: { 5: new Uint8Array(16) } })),
+    bad("MALFORMED_MESSAGE", "salt of 32 bytes", forged({ items: { 5: new Uint8Array(32) } })),
+    bad("MALFORMED_MESSAGE", "roots without a salt", forged({ items: { 6: [new Uint8Array(32)] } })),
+    bad("MALFORMED_MESSAGE", "statements without roots", forged({ items: { 7: [new Uint8Array(32)] } })),
+    bad("MALFORMED_MESSAGE", "head without roots", forged({ items: { 8: new Uint8Array(32) } })),
+    bad("MALFORMED_MESSAGE", "rejoin secret without roots", forged({ items: { 9: new Uint8Array(32) } })),
     bad(
       "MALFORMED_MESSAGE",
       "KEM ciphertext of 1,119 bytes",
@@ -671,9 +734,15 @@ function replyCases(): ReplyCase[] {
       encode([1, 2, new Uint8Array(15), new Uint8Array(1120), new Uint8Array(150)]),
     ),
     bad(
-      "MALFORMED_MESSAGE",
-      "ciphertext of 1,025 bytes",
-      encode([1, 2, new Uint8Array(16), new Uint8Array(1120), new Uint8Array(1025)]),
+      "DECRYPTION_FAILED",
+      "ciphertext of 1,025 bytes that does not open",
+      encode([
+        1,
+        2,
+        introductionHash(introductionWire).slice(0, 16),
+        wire.slice(kemAt, kemAt + 1120),
+        new Uint8Array(1025),
+      ]),
     ),
     bad(
       "MALFORMED_MESSAGE",

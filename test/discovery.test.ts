@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { decode } from "../src/cbor.js";
+import { hash, verify } from "../src/crypto.js";
 import { generateTopicKey, Topic } from "../src/index.js";
 import { parse } from "../src/message.js";
 import { expectCode } from "./support/expect.js";
 import { encode } from "./support/forge.js";
-import { flipBit, NAME, sponsorNewcomer } from "./support/topics.js";
+import { bytes, flipBit, NAME, sponsorNewcomer } from "./support/topics.js";
 
 const MINUTE = 60_000;
 
@@ -89,6 +91,46 @@ describe("an introduction of ours", () => {
     expect(bob.parseReply(second, { context: "lobby" })).toBe(true);
   });
 
+  it("carries a wrap statement: one for all of this topic object, another for another, of when it was first made", async () => {
+    const options = { seed: bytes(1), name: NAME };
+    const [bob, same] = [await Topic.create(options), await Topic.create(options)];
+    const introductionOf = (topic: Topic) => {
+      const wire = parse(topic.constructIntro({ context: "lobby" }), 0);
+      if (wire.type !== "introduction") throw new Error("not an introduction");
+      expect(wire.rejoin).toEqual(bytes(0, 0));
+      return wire;
+    };
+    const first = introductionOf(bob);
+    vi.advanceTimersByTime(MINUTE);
+    const [second, other] = [introductionOf(bob), introductionOf(same)];
+    expect(second.sentAt).toBeGreaterThan(first.sentAt);
+    expect(second.wrapStatement).toEqual(first.wrapStatement);
+    expect(other.wrapStatement.subarray(3, 35)).not.toEqual(first.wrapStatement.subarray(3, 35));
+    const [wrapKey, version, signature] = decode(first.wrapStatement, {
+      maxDepth: 1,
+      maxItems: 4,
+      maxTextBytes: 0,
+    }) as [Uint8Array, number, Uint8Array];
+    expect([wrapKey.length, version]).toEqual([32, first.sentAt]);
+    // Bound to the name of the topic, and not to the context of the introduction.
+    const digest = (name: string) => hash("wrapStatement", bob.publicKey, wrapKey, version, name);
+    expect(verify(signature, digest(NAME), bob.publicKey)).toBe(true);
+    expect(verify(signature, digest("lobby"), bob.publicKey)).toBe(false);
+  });
+
+  it("is answered with the generation that the sponsor sends under, from which the newcomer goes on", async () => {
+    const [alice, bob] = [await makeSponsor(), await makeNewcomer()];
+    for (let i = 0; i < 3; i++) alice.ratchet();
+    bob.parseReply(sponsorNewcomer(alice, bob));
+    expect(bob.generation).toBe(3);
+    expect(bob.topicKey).toEqual(alice.topicKey);
+    bob.addParticipant(alice.publicKey);
+    expect(bob.decode(alice.encode("third"))?.text()).toBe("third");
+    alice.ratchet();
+    expect(bob.decode(alice.encode("fourth"))?.text()).toBe("fourth");
+    expect(bob.generation).toBe(4);
+  });
+
   it("of a program that has a key already is answered like any other", async () => {
     const [alice, bob] = [await makeSponsor(), await makeSponsor()];
     bob.parseReply(sponsorNewcomer(alice, bob));
@@ -119,7 +161,8 @@ describe("an introduction of somebody else", () => {
     const { signIntroduction } = await import("../src/discovery.js");
     const { Identity } = await import("../src/identity.js");
     const identity = new Identity(new Uint8Array(32).fill(1));
-    const facts = { name: "", sentAt: Date.now(), context: NAME };
+    const attached = { wrapStatement: new Uint8Array(0), rejoin: undefined };
+    const facts = { name: "", sentAt: Date.now(), context: NAME, ...attached };
     const intro = signIntroduction(identity, new Uint8Array(1216).fill(0xff), facts);
     const { introduction } = expectCode("INTRODUCTION", () => alice.decode(intro));
     alice.addParticipant(introduction.senderKey);
@@ -140,6 +183,9 @@ describe("an introduction of somebody else", () => {
     const { introduction } = expectCode("INTRODUCTION", () => alice.decode(encode([1, 1, ...signed, signature])));
     expect(introduction.senderKey).toEqual(publicKey);
     expect(introduction.name).toBe("n");
+    expect(introduction.isReturning).toBe(false);
+    alice.addParticipant(publicKey);
+    expect(parse(alice.constructReply(introduction), 0).type).toBe("reply");
   });
 
   it("comes again and again: sixteen at once, then one a second, and memory for all of them", async () => {

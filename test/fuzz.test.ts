@@ -18,6 +18,7 @@ const CODES_THAT_MUST_BE_REACHED = [
   "RATE_LIMIT",
   "FOREIGN_REPLY",
   "WILL_NOT_CURRENT",
+  "FORBIDDEN",
   "accepted",
   "null",
 ];

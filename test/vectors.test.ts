@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type BatchCase, batchOf } from "../scripts/batch-cases.js";
-import type { IntroductionCase, MessageCase, Vectors } from "../scripts/vector-cases.js";
+import type { IntroductionCase, MessageCase, ReplyCase, Vectors } from "../scripts/vector-cases.js";
 import { introductionOf, makeVectors, messageOf, replyOf } from "../scripts/vector-cases.js";
 import { kemKeyPair, loadCrypto } from "../src/crypto.js";
 import { introductionHash, openReply } from "../src/discovery.js";
-import { parse } from "../src/message.js";
+import { formatReply, parse } from "../src/message.js";
 import { expectCode, thrownBy } from "./support/expect.js";
 import { fingerprint, Received, StringphoneError, Topic, UnverifiedMessage } from "./support/internals.js";
 import { flipBit } from "./support/topics.js";
@@ -208,9 +208,28 @@ describe("replies", () => {
       expectCode(expected.refuse, openIt);
       return;
     }
-    const { sponsor, topicKey } = openIt();
+    const { sponsor, content } = openIt();
     expect(hex(sponsor.publicKey)).toBe(expected.sponsorKey);
-    expect(hex(topicKey)).toBe(expected.topicKey);
+    expect(hex(content.topicKey)).toBe(expected.topicKey);
+    expect(content.generation).toBe(expected.generation);
+    // What a topic without roots gives of a roster.
+    const { epoch, salt, roots, statements, head, rejoinSecret } = content;
+    expect([epoch, salt, roots, statements, head, rejoinSecret]).toEqual([0, unhex(""), [], [], unhex(""), unhex("")]);
+  });
+
+  it("have a ciphertext of up to 8 MiB, which no file has to hold", () => {
+    const { wire, receiver } = replies[0] as ReplyCase;
+    const introduction = { hash: introductionHash(unhex(receiver.introduction)), context: receiver.context };
+    const { secretKey } = kemKeyPair(unhex(receiver.kemSeed));
+    const honest = parse(unhex(wire), 0);
+    if (honest.type !== "reply") throw new Error("not a reply");
+    const openIt = (length: number) => {
+      const longer = parse(formatReply({ ...honest, ciphertext: new Uint8Array(length) }), 1 << 24);
+      if (longer.type !== "reply") throw new Error("not a reply");
+      return openReply(longer, introduction, secretKey);
+    };
+    expectCode("DECRYPTION_FAILED", () => openIt(8 * 2 ** 20));
+    expectCode("MALFORMED_MESSAGE", () => openIt(8 * 2 ** 20 + 1));
   });
 });
 

@@ -1,5 +1,7 @@
 // Sets the peer, which was written from docs/PROTOCOL.md alone, against the vectors and against the library.
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import sodium from "libsodium-wrappers";
 import { beforeAll, describe, expect, test } from "vitest";
 import {
   fingerprint,
@@ -14,6 +16,7 @@ import {
   batchBody,
   type Content,
   commitmentOf,
+  controlPlaintext,
   type Delivery,
   type Given,
   type IntroductionInput,
@@ -22,9 +25,11 @@ import {
   keyIdOf,
   makeIntroduction,
   makeReply,
+  makeWrapStatement,
   messageKeyOf,
   openMessage,
   openReply,
+  openWrapStatement,
   Peer,
   type Outcome as PeerOutcome,
   type Place,
@@ -80,7 +85,8 @@ const shown = (outcome: PeerOutcome): object => {
     return { accept: "unverified", payload: toHex(outcome.payload), claimedSender: toHex(outcome.claimedSender) };
   if (outcome.kind === "INTRODUCTION")
     return { accept: true, senderKey: toHex(outcome.senderKey), name: outcome.name, id: toHex(outcome.id) };
-  return { accept: true, sponsorKey: toHex(outcome.sponsorKey), topicKey: toHex(outcome.topicKey) };
+  const { sponsorKey, topicKey, generation } = outcome;
+  return { accept: true, sponsorKey: toHex(sponsorKey), topicKey: toHex(topicKey), generation };
 };
 const result = (act: () => PeerOutcome): object => refused(() => shown(act()));
 const refused = (act: () => object): object => {
@@ -179,8 +185,14 @@ describe("vectors", () => {
   };
   test.each(vectors<IntroductionCase>("introductions"))("introductions: $name", ({ make, wire, receiver, ...rest }) => {
     if (make !== undefined) {
-      const made = makeIntroduction({ ...make, seed: unhex(make.seed), kemSeed: unhex(make.kemSeed) });
-      expect(toHex(made)).toBe(wire);
+      const bytes = { seed: unhex(make.seed), kemSeed: unhex(make.kemSeed), wrapStatement: unhex(make.wrapStatement) };
+      expect(toHex(makeIntroduction({ ...make, ...bytes }))).toBe(wire);
+      if (make.wrapStatement !== "") {
+        const wrap = openWrapStatement(unhex(wire), "home/kitchen");
+        expect(toHex(makeWrapStatement({ seed: bytes.seed, ...wrap }))).toBe(make.wrapStatement);
+        const secretKey = createHash("sha256").update("stringphone vectors: wrap").digest();
+        expect(toHex(wrap.wrapKey)).toBe(toHex(sodium.crypto_scalarmult_base(secretKey)));
+      }
     }
     const sponsor = new Peer({ seed: unhex(secrets.alice.seed), clock: () => receiver.now });
     expect(result(() => sponsor.receive(unhex(wire), { context: receiver.context }))).toEqual(rest.expect);
@@ -197,9 +209,9 @@ describe("vectors", () => {
   const FOREIGN = ["another introduction with the same KEM key", "another introduction with another KEM key"];
   test.each(vectors<ReplyCase>("replies"))("replies: $name", ({ name, make, wire, receiver, expect: expected }) => {
     if (make !== undefined) {
-      const { seed, topicKey, introduction, encapsulationSeed, context } = make;
+      const { seed, topicKey, generation, introduction, encapsulationSeed, context } = make;
       const bytes = { introduction: unhex(introduction), encapsulationSeed: unhex(encapsulationSeed) };
-      const made = makeReply({ seed: unhex(seed), topicKey: unhex(topicKey), ...bytes, context });
+      const made = makeReply({ seed: unhex(seed), topicKey: unhex(topicKey), generation, ...bytes, context });
       expect(toHex(made)).toBe(wire);
     }
     const opened = { introduction: unhex(receiver.introduction), kemSeed: unhex(receiver.kemSeed) };
@@ -294,7 +306,7 @@ describe("with the library", () => {
     const [seed, peerSeed] = [random.bytes(32), random.bytes(32)];
     const clock = () => NOW;
     const sponsor = await Topic.create({ seed, topicKey, name: "home", participants: [], clock });
-    const newcomer = new Peer({ seed: peerSeed, clock });
+    const newcomer = new Peer({ seed: peerSeed, clock, name: "home" });
     const made = { kemSeed: random.bytes(32), name: "a peer", sentAt: NOW, ...home };
     const introduction = newcomer.introduce(made);
     expect(newcomer.receive(introduction, home)).toBeNull();
@@ -308,7 +320,7 @@ describe("with the library", () => {
     sponsor.addParticipant(newcomer.publicKey);
     const reply = sponsor.constructReply(introduction);
     const opened = newcomer.receive(reply, home);
-    expect(opened).toEqual({ kind: "INTRODUCTION_REPLY", sponsorKey: publicKeyOf(seed), topicKey });
+    expect(opened).toEqual({ kind: "INTRODUCTION_REPLY", sponsorKey: publicKeyOf(seed), topicKey, generation: 0 });
     expect(refusal(() => newcomer.receive(reply, home))).toEqual({ refuse: "REPLAY" });
     newcomer.adopt(topicKey);
     expect(refusal(() => newcomer.receive(reply, home))).toEqual({ refuse: "FOREIGN_REPLY" });
@@ -316,6 +328,22 @@ describe("with the library", () => {
     expect(newcomer.receive(sponsor.encode("welcome"), home)).toMatchObject({
       payload: new TextEncoder().encode("welcome"),
     });
+  });
+
+  test("the peer as newcomer of a topic whose key stepped", async () => {
+    const random = new Random(31);
+    const [seed, peerSeed, topicKey] = [random.bytes(32), random.bytes(32), random.bytes(32)];
+    const clock = () => NOW;
+    const participants = [publicKeyOf(peerSeed)];
+    const sponsor = await Topic.create({ seed, topicKey, name: "home", participants, clock });
+    const newcomer = new Peer({ seed: peerSeed, clock, name: "home", pins: [publicKeyOf(seed)] });
+    for (let i = 0; i < 3; i++) sponsor.ratchet();
+    const introduction = newcomer.introduce({ kemSeed: random.bytes(32), name: "", sentAt: NOW, ...home });
+    const opened = newcomer.receive(sponsor.constructReply(introduction), home);
+    const given = { sponsorKey: publicKeyOf(seed), topicKey: sponsor.topicKey, generation: 3 };
+    expect(opened).toEqual({ kind: "INTRODUCTION_REPLY", ...given });
+    newcomer.adopt(sponsor.topicKey as Bytes);
+    expect(newcomer.receive(sponsor.encode("welcome"), home)).toMatchObject({ kind: "message" });
   });
 
   test("the peer as sponsor", async () => {
@@ -332,6 +360,12 @@ describe("with the library", () => {
     expect(refusal(() => sponsor.reply(introduction, random.bytes(64), home.context))).toEqual({
       refuse: "UNTRUSTED_KEY",
     });
+    const { wrapKey, version, sentAt } = openWrapStatement(introduction, "home");
+    expect(version).toBe(sentAt);
+    expect(openWrapStatement(newcomer.constructIntro({ context: "away" }), "home")).toMatchObject({ wrapKey, version });
+    const twin = await Topic.create({ seed, name: "home", participants: [], clock });
+    expect(openWrapStatement(twin.constructIntro(), "home").wrapKey).not.toEqual(wrapKey);
+    expect(refusal(() => openWrapStatement(introduction, "away"))).toEqual({ refuse: "BAD_SIGNATURE" });
     sponsor.pin(publicKeyOf(seed));
     const reply = sponsor.reply(introduction, random.bytes(64), home.context);
     expect(refusal(() => sponsor.reply(introduction, random.bytes(64), home.context))).toEqual({ refuse: "REPLAY" });
@@ -516,6 +550,11 @@ class World {
     if (random.chance(0.95)) return { wire: sendMessage(message), context };
     const plaintext = plaintextOf(message); // what somebody who has the topic key can make
     const hints = [...this.senders, this.receiver].map((seed) => participantId(publicKeyOf(seed)).slice(0, 8));
+    if (random.chance(0.15)) {
+      const control = controlPlaintext(random.bytes(70 + random.below(30)));
+      if (random.chance(0.3)) flip(random, control);
+      return { wire: sealPlaintext(random.chance(0.8) ? { ...place, sequence: 0 } : place, control), context };
+    }
     if (random.chance(0.4)) plaintext.set(random.of(hints));
     else flip(random, plaintext);
     return { wire: sealPlaintext(place, plaintext), context };
@@ -620,7 +659,7 @@ describe("the same outcome of every step", () => {
     }
     if (first !== undefined) return;
     // a run that reaches few of the outcomes would prove little
-    const refused = ["REPLAY", "CLOCK", "STALE_MESSAGE", "BAD_SIGNATURE", "MALFORMED_MESSAGE", "BATCH"];
+    const refused = ["REPLAY", "CLOCK", "STALE_MESSAGE", "BAD_SIGNATURE", "MALFORMED_MESSAGE", "BATCH", "FORBIDDEN"];
     for (const kind of [...SENT, ...SENT.map((delivery) => `batch of ${delivery}`), "null", ...refused])
       expect(seen.get(kind) ?? 0, `${kind} of seed ${seed}`).toBeGreaterThan(4);
   });
@@ -645,7 +684,14 @@ describe("the same outcome of discovery and of any bytes", () => {
           kemSeed: random.bytes(32),
           context: random.of(["home", "home", "away"]),
         };
-        const made = () => makeIntroduction({ ...input, name: random.of(names), sentAt: random.of(times) });
+        const made = () => {
+          const sentAt = random.of(times);
+          const wrap = { seed: input.seed, wrapKey: random.bytes(32), version: sentAt, topicName: "home" };
+          // A topic without a roster signs over these and reads nothing in them, so that they may be anything.
+          const wrapStatement = random.of([makeWrapStatement(wrap), random.bytes(random.below(258))]);
+          const rejoin = random.chance(0.5) ? new Uint8Array() : random.bytes(random.below(66));
+          return makeIntroduction({ ...input, name: random.of(names), sentAt, wrapStatement, rejoin });
+        };
         const wire = (log.length > 0 && random.chance(0.3) ? random.of(log) : made()).slice();
         log.push(wire.slice());
         if (random.chance(0.2)) flip(random, wire);
@@ -790,6 +836,8 @@ describe("what the page once left open, or the library did otherwise", () => {
   };
   const clock = () => NOW;
 
+  const event = { delivery: "event", sentAt: NOW, payload: new Uint8Array() } as const;
+
   /** The outcome of the last of these; those of all are the same for both. */
   const last = async (steps: Step[], asked: ReceiveOptions = {}): Promise<string> => {
     const made = { seed: receiver, topicKey, name: "home", participants: [publicKeyOf(seed)], clock };
@@ -835,7 +883,7 @@ describe("what the page once left open, or the library did otherwise", () => {
     expect(await at("event", 2 ** 40 - 1 - NOW, 2 ** 48)).toBe("CLOCK");
   });
 
-  test("§10: an unverified message is of a delivery that is expected", async () => {
+  test("§13: an unverified message is of a delivery that is expected", async () => {
     expect(await last([{}], { naive: true, delivery: "state" })).toBe("UNEXPECTED_DELIVERY");
     expect(await last([{}], { naive: true, delivery: "event" })).toBe("unverified");
     const command: Step = { delivery: "command" };
@@ -848,7 +896,7 @@ describe("what the page once left open, or the library did otherwise", () => {
     expect(await last([{ payload: new Uint8Array(largest + 1) }])).toBe("MESSAGE_TOO_LARGE");
   });
 
-  test.each([0, 10, 3965, 3966, 3967, 70_000])("§5: a bound of %d bytes", async (maxPayload) => {
+  test.each([0, 10, 3965, 3966, 3967, 70_000, 2 ** 23, 2 ** 23 + 1])("§5: a bound of %d bytes", async (maxPayload) => {
     const made = { seed: receiver, topicKey, name: "home", participants: [publicKeyOf(seed)], clock };
     const library = await Topic.create({ ...made, maxPayloadBytes: maxPayload });
     const peer = new Peer({ seed: receiver, topicKey, pins: [publicKeyOf(seed)], clock, maxPayload });
@@ -863,7 +911,7 @@ describe("what the page once left open, or the library did otherwise", () => {
           expect(both(send({ sequence, session: session(more + 9), payload: new Uint8Array(maxPayload + more) }))).toBe(
             more > 0 ? "MESSAGE_TOO_LARGE" : "message",
           );
-    const most = Math.max(maxPayload + 130, 4096);
+    const most = Math.max(maxPayload, 8 * 2 ** 20) + 130;
     const version2 = new Uint8Array(most).fill(2);
     version2[0] = 0x80;
     expect(both(version2)).toBe("UNSUPPORTED_VERSION");
@@ -873,12 +921,39 @@ describe("what the page once left open, or the library did otherwise", () => {
     expect(both(wire)).toBe("INTRODUCTION");
   });
 
+  const control = (payload = new Uint8Array(100), place: Partial<Place> = {}): Bytes =>
+    sealPlaintext({ topicKey, session: session(3), sequence: 0, ...home, ...place }, controlPlaintext(payload));
+  test("a control message names no sender, and is forbidden where there is no roster", async () => {
+    const made = { seed: receiver, topicKey, name: "home", participants: [publicKeyOf(seed)], clock };
+    const library = await Topic.create(made);
+    const peer = new Peer({ seed: receiver, topicKey, pins: [publicKeyOf(seed)], clock });
+    const both = (wire: Bytes, options: ReceiveOptions = {}): string => {
+      const asked = { ...home, ...options };
+      const ours = peerOutcome(peer, wire, asked);
+      expect(libraryOutcome(library, wire, asked)).toEqual(ours);
+      return ours.kind;
+    };
+    for (const options of [{}, { ignoreUntrusted: true }, { retained: true }, { hearOwn: true }, { maxAge: 0 }])
+      expect(both(control(), options)).toBe("FORBIDDEN");
+    expect(both(control(), { naive: true })).toBe("UNEXPECTED_DELIVERY");
+    expect(both(control(undefined, { sequence: 1 }))).toBe("MALFORMED_MESSAGE");
+    // The shortest ciphertext that §5 lets through, and one byte less.
+    expect(both(control(new Uint8Array(70)))).toBe("FORBIDDEN");
+    expect(both(control(new Uint8Array(69)))).toBe("MALFORMED_MESSAGE");
+    const signed = plaintextOf({ topicKey, session: session(3), sequence: 0, ...home, seed, ...event });
+    signed[8] = 5;
+    expect(both(sealPlaintext({ topicKey, session: session(3), sequence: 0, ...home }, signed))).toBe(
+      "MALFORMED_MESSAGE",
+    );
+  });
+
   const unlike: [string, (own: Bytes) => Bytes][] = [
     ["nothing", () => new Uint8Array()],
     ["another version", () => Uint8Array.of(0x82, 2, 0)],
     ["too many bytes", () => new Uint8Array(17 * 2 ** 20)],
     ["a message under another key", () => send({ topicKey: receiver })],
     ["a message of a stranger", () => send({ seed: topicKey })],
+    ["a control message", () => control()],
     ["a message of ourselves", () => send({ seed: receiver })],
     ["an introduction", () => makeIntroduction({ seed: topicKey, kemSeed: seed, name: "", sentAt: NOW, ...home })],
     ["an introduction of ourselves", (own) => own],

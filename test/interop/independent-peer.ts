@@ -6,7 +6,7 @@ import sodium from "libsodium-wrappers";
 type Bytes = Uint8Array;
 export const ready: Promise<void> = sodium.ready;
 
-/** A refusal, with one of the codes of §10. */
+/** A refusal, with one of the codes of §13. */
 export class PeerError extends Error {
   readonly code: string;
   constructor(code: string, why: string) {
@@ -28,6 +28,9 @@ const same = (a: Bytes, b: Bytes): boolean => Buffer.compare(a, b) === 0;
 const CLOCK_FLOOR = 2 ** 40;
 const MAX_TIME = 2 ** 48 - 1;
 const MAX_PAYLOAD = 16 * 2 ** 20;
+/** Of a control message, or of the ciphertext of a reply. */
+const MAX_CONTROL = 8 * 2 ** 20;
+const MAX_GENERATION = 2 ** 40;
 const SKEW = 300_000;
 const MAX_AGE = 30_000;
 const TEN_MINUTES = 600_000;
@@ -160,7 +163,7 @@ type Introduction = IntroductionBytes & { type: 1; sentAt: number; name: string 
 type Reply = { type: 2; id: Bytes; kemCiphertext: Bytes; ciphertext: Bytes };
 
 export function parse(wire: Bytes, maxPayload = MAX_PAYLOAD): Message | Introduction | Reply {
-  if (wire.length > maxPayload + 130 && wire.length > 4096) refuse("MESSAGE_TOO_LARGE", `${wire.length} bytes`);
+  if (wire.length > Math.max(maxPayload, MAX_CONTROL) + 130) refuse("MESSAGE_TOO_LARGE", `${wire.length} bytes`);
   const [array, version] = [wire[0] ?? 0, wire[1] ?? 1];
   if (array >= 0x80 && array <= 0x97 && version < 0x18 && version !== 1) refuse("UNSUPPORTED_VERSION", `${version}`);
   const items = readCbor(wire, 9, false);
@@ -185,14 +188,14 @@ export function parse(wire: Bytes, maxPayload = MAX_PAYLOAD): Message | Introduc
   }
   if (items[1] === 2 && items.length === 5) {
     const [id, kemCiphertext] = [bytesOf(items[2], 16), bytesOf(items[3], 1120)];
-    return { type: 2, id, kemCiphertext, ciphertext: bytesOf(items[4], 16, 1024) };
+    return { type: 2, id, kemCiphertext, ciphertext: bytesOf(items[4], 16, MAX_CONTROL) };
   }
   return malformed("no known type with so many items");
 }
 
 // §6
 
-const DELIVERIES = ["event", "state", "command", "will", "alive"] as const;
+const DELIVERIES = ["event", "state", "command", "will", "alive", "control"] as const;
 export type Delivery = (typeof DELIVERIES)[number];
 export type Place = { topicKey: Bytes; session: Bytes; sequence: number; context: string };
 export type BatchContent = { delivery: Delivery; sentAt: number; payloads: readonly Bytes[] };
@@ -258,10 +261,11 @@ export function openMessage(wire: Bytes, topicKey: Bytes, context: string): Unse
 
 type Unsealed = Place & Content & { hint: Bytes; signature: Bytes; payloads: Bytes[] };
 
-/** Opens a message and looks at its shape: step 4 of §10. */
+/** Opens a message and looks at its shape: step 4 of §13. */
 function unseal({ session, sequence, ciphertext }: Message, topicKey: Bytes, context: string): Unsealed {
   const place = { topicKey, session, sequence, context };
   const plaintext = open(messageKeyOf(topicKey), nonceOf(session, sequence), messageData(place), ciphertext);
+  if (plaintext[8] === DELIVERIES.indexOf("control")) return controlOf(place, plaintext);
   const [hint, signature, payload] = [plaintext.slice(0, 8), plaintext.slice(15, 79), plaintext.slice(79)];
   const { delivery, batch } = deliveryOf(plaintext[8] as number);
   if ((delivery === "will" || delivery === "alive") && sequence !== 0) malformed(`${delivery} with a sequence`);
@@ -271,6 +275,16 @@ function unseal({ session, sequence, ciphertext }: Message, topicKey: Bytes, con
   return { ...place, hint, signature, delivery, batch, sentAt, payload, payloads };
 }
 
+/** What is sealed of a control message: nobody as sender, the delivery, the payload. */
+export const controlPlaintext = (payload: Bytes): Bytes => join(new Uint8Array(8), Uint8Array.of(5), payload);
+function controlOf(place: Place, plaintext: Bytes): Unsealed {
+  const [hint, payload] = [plaintext.slice(0, 8), plaintext.slice(9)];
+  if (place.sequence !== 0) malformed("control with a sequence");
+  if (hint.some((byte) => byte !== 0)) malformed("control with a sender");
+  const nothing = { signature: new Uint8Array(64), batch: false, sentAt: 0 };
+  return { ...place, ...nothing, hint, delivery: "control", payload, payloads: [payload] };
+}
+
 // §9
 
 const introductionDigest = (i: Introduction, context: string): Bytes =>
@@ -278,13 +292,38 @@ const introductionDigest = (i: Introduction, context: string): Bytes =>
 const introductionHash = (wire: Bytes): Bytes => H("introduction", wire);
 export const introductionId = (wire: Bytes): Bytes => introductionHash(wire).slice(0, 16);
 
-export type IntroductionInput = { seed: Bytes; kemSeed: Bytes; name: string; sentAt: number; context: string };
-export function makeIntroduction({ seed, kemSeed, name, sentAt, context }: IntroductionInput): Bytes {
-  const [senderKey, none] = [publicKeyOf(seed), new Uint8Array()];
+type IntroductionFacts = { seed: Bytes; kemSeed: Bytes; name: string; sentAt: number; context: string };
+export type IntroductionInput = IntroductionFacts & { wrapStatement: Bytes };
+/** Of a program that knows no topics with a roster, unless it is given what such a one says. */
+export type MadeIntroduction = IntroductionFacts & { wrapStatement?: Bytes; rejoin?: Bytes };
+export function makeIntroduction(input: MadeIntroduction): Bytes {
+  const none = new Uint8Array();
+  const { seed, kemSeed, name, sentAt, context, wrapStatement: wrap = none, rejoin = none } = input;
+  const senderKey = publicKeyOf(seed);
   const kemKey = sodium.crypto_kem_xwing_seed_keypair(kemSeed).publicKey;
-  const unsigned = { type: 1, senderKey, kemKey, wrap: none, rejoin: none, sentAt, name, signature: none } as const;
+  const unsigned = { type: 1, senderKey, kemKey, wrap, rejoin, sentAt, name, signature: none } as const;
   const signature = sign(seed, introductionDigest(unsigned, context));
-  return writeCbor([1, 1, senderKey, kemKey, none, none, sentAt, name, signature]);
+  return writeCbor([1, 1, senderKey, kemKey, wrap, rejoin, sentAt, name, signature]);
+}
+
+/** Says which X25519 key its sender has, in the topic of this name. */
+export type WrapKey = { wrapKey: Bytes; version: number; topicName: string };
+const wrapDigest = (identity: Bytes, { wrapKey, version, topicName }: WrapKey): Bytes =>
+  H("wrap statement", identity, wrapKey, version, topicName);
+export const makeWrapStatement = ({ seed, ...wrap }: WrapKey & { seed: Bytes }): Bytes =>
+  writeCbor([wrap.wrapKey, wrap.version, sign(seed, wrapDigest(publicKeyOf(seed), wrap))]);
+
+/** Reads the wrap statement of an introduction, and verifies it. */
+export function openWrapStatement(introduction: Bytes, topicName: string): WrapKey & { sentAt: number } {
+  const parsed = parse(introduction);
+  if (parsed.type !== 1) return malformed("not an introduction");
+  const items = readCbor(parsed.wrap, 3, false);
+  if (items.length !== 3) malformed("wrap statement without 3 items");
+  const [wrapKey, version, signature] = [bytesOf(items[0], 32), numberOf(items[1], MAX_TIME), bytesOf(items[2], 64)];
+  const wrap = { wrapKey, version, topicName };
+  if (!verify(signature, wrapDigest(parsed.senderKey, wrap), parsed.senderKey))
+    refuse("BAD_SIGNATURE", "wrap statement");
+  return { ...wrap, sentAt: parsed.sentAt };
 }
 
 /** The checks of an introduction that need no memory and no clock. */
@@ -294,24 +333,28 @@ function verifyIntroduction(introduction: Introduction, context: string): void {
     refuse("BAD_SIGNATURE", "introduction");
 }
 
-const NO_ROOTS: readonly Item[] = [0, new Uint8Array(), [], [], new Uint8Array(), new Uint8Array()];
+/** Salt, roots, statements, head, rejoin secret. */
+const NO_ROOTS: readonly Item[] = [new Uint8Array(), [], [], new Uint8Array(), new Uint8Array()];
 const kemHash = (kemCiphertext: Bytes): Bytes => H("kem ciphertext", kemCiphertext);
 const replyData = (hash: Bytes, kem: Bytes, context: string): Bytes => writeCbor([label("reply"), hash, kem, context]);
-const replyDigest = (hash: Bytes, kem: Bytes, sponsor: Bytes, topicKey: Bytes, context: string) =>
-  H("reply signature", hash, kem, sponsor, 0, commitmentOf(topicKey), H("reply rest", ...NO_ROOTS), context);
-
-export type ReplyInput = Record<"seed" | "topicKey" | "introduction" | "encapsulationSeed", Bytes> & {
-  context: string;
+/** What a sponsor gives. */
+type Handover = { topicKey: Bytes; generation: number };
+const replyDigest = (hash: Bytes, kem: Bytes, sponsor: Bytes, { topicKey, generation }: Handover, context: string) => {
+  const rest = H("reply rest", generation, ...NO_ROOTS);
+  return H("reply signature", hash, kem, sponsor, 0, commitmentOf(topicKey), rest, context);
 };
-export function makeReply({ seed, topicKey, introduction, encapsulationSeed, context }: ReplyInput): Bytes {
+
+type ReplyFacts = Record<"seed" | "topicKey" | "introduction" | "encapsulationSeed", Bytes> & { context: string };
+export type ReplyInput = ReplyFacts & { generation: number };
+export function makeReply(input: ReplyFacts & { generation?: number }): Bytes {
+  const { seed, topicKey, generation = 0, introduction, encapsulationSeed, context } = input;
   const parsed = parse(introduction);
   if (parsed.type !== 1) return malformed("not an introduction");
   const hash = introductionHash(introduction);
   const { ciphertext, sharedSecret } = sodium.crypto_kem_xwing_enc_deterministic(parsed.kemKey, encapsulationSeed);
   const [sponsor, kem] = [publicKeyOf(seed), kemHash(ciphertext)];
-  const signature = sign(seed, replyDigest(hash, kem, sponsor, topicKey, context));
-  const [generation, ...rest] = NO_ROOTS as [Item, ...Item[]];
-  const plaintext = writeCbor([sponsor, signature, 0, generation, topicKey, ...rest]);
+  const signature = sign(seed, replyDigest(hash, kem, sponsor, { topicKey, generation }, context));
+  const plaintext = writeCbor([sponsor, signature, 0, generation, topicKey, ...NO_ROOTS]);
   const key = KDF(sharedSecret, "reply key", hash);
   const sealed = seal(key, new Uint8Array(24), replyData(hash, kem, context), plaintext);
   return writeCbor([1, 2, hash.slice(0, 16), ciphertext, sealed]);
@@ -335,12 +378,13 @@ export function openReply(wire: Bytes, { introduction, kemSeed, context }: OpenI
   const items = readCbor(open(key, new Uint8Array(24), replyData(hash, kem, context), reply.ciphertext), 10, true);
   if (items.length !== 10) malformed("reply without 10 items");
   const [sponsorKey, signature, topicKey] = [bytesOf(items[0], 32), bytesOf(items[1], 64), bytesOf(items[4], 32)];
-  const rest = [items[3] as Item, ...items.slice(5)];
-  if (items[2] !== 0 || !same(writeCbor(rest), writeCbor(NO_ROOTS))) malformed("roots in a topic without roots");
+  const generation = numberOf(items[3], MAX_GENERATION);
+  if (items[2] !== 0 || !same(writeCbor(items.slice(5)), writeCbor(NO_ROOTS)))
+    malformed("roots in a topic without roots");
   if (!isIdentityKey(sponsorKey)) refuse("INVALID_KEY", "sponsor");
-  if (!verify(signature, replyDigest(hash, kem, sponsorKey, topicKey, context), sponsorKey))
+  if (!verify(signature, replyDigest(hash, kem, sponsorKey, { topicKey, generation }, context), sponsorKey))
     refuse("BAD_SIGNATURE", "reply");
-  return { sponsorKey, topicKey };
+  return { sponsorKey, topicKey, generation };
 }
 
 // §7.3
@@ -425,22 +469,28 @@ class SenderMemory {
   }
 }
 
-// §10
+// §13
 
 /** What the clock says, or undefined where it is none (§7.1). */
 type Time = number | undefined;
 type Asked = Partial<Record<"naive" | "ignoreUntrusted" | "retained" | "hearOwn", boolean>>;
-export type ReceiveOptions = Asked & { context?: string; maxAge?: number; delivery?: Exclude<Delivery, "alive"> };
+export type ReceiveOptions = Asked & {
+  context?: string;
+  maxAge?: number;
+  delivery?: Exclude<Delivery, "alive" | "control">;
+};
 type Accepted = { kind: "message"; payload: Bytes; sender: Bytes; sequence: number; missed: number | undefined };
 /** Something for the application; what comes in a batch is given one by one. */
 export type Given =
   | (Accepted & { delivery: Delivery; sentAt: number })
   | { kind: "unverified"; payload: Bytes; claimedSender: Bytes }
   | { kind: "INTRODUCTION"; senderKey: Bytes; fingerprint: string; name: string; id: Bytes }
-  | { kind: "INTRODUCTION_REPLY"; sponsorKey: Bytes; topicKey: Bytes };
+  | { kind: "INTRODUCTION_REPLY"; sponsorKey: Bytes; topicKey: Bytes; generation: number };
 export type Outcome = Given | null;
 
 export type PeerInput = { seed: Bytes; topicKey?: Bytes; pins?: Bytes[]; clock: () => number } & {
+  /** What the topic is called, which its wrap statements are bound to. */
+  name?: string;
   /** Milliseconds that only rise, for what §9 counts without saying by which clock. */
   elapsed?: () => number;
   maxPayload?: number;
@@ -451,6 +501,10 @@ export class Peer {
   topicKey: Bytes | undefined;
   readonly publicKey: Bytes;
   readonly #seed: Bytes;
+  readonly #name: string;
+  /** Drawn for this program, and not for an introduction; of when it was first said. */
+  readonly #wrapKey = sodium.crypto_scalarmult_base(sodium.randombytes_buf(32));
+  #wrapVersion: number | undefined;
   readonly #clock: () => number;
   readonly #elapsed: () => number;
   readonly #maxPayload: number;
@@ -473,6 +527,7 @@ export class Peer {
     this.#seed = input.seed;
     this.publicKey = publicKeyOf(input.seed);
     this.topicKey = input.topicKey;
+    this.#name = input.name ?? "";
     this.#clock = input.clock;
     this.#elapsed = input.elapsed ?? (() => performance.now());
     this.#maxPayload = input.maxPayload ?? MAX_PAYLOAD;
@@ -486,7 +541,7 @@ export class Peer {
     this.#pins.set(hex(key), key);
   }
 
-  /** Notes that this program sends under this session: step 6 of §10 asks who sent it, and not how that is known. */
+  /** Notes that this program sends under this session: step 8 of §13 asks who sent it, and not how that is known. */
   sends(session: Bytes): void {
     this.#ownSessions.add(hex(session));
   }
@@ -526,6 +581,7 @@ export class Peer {
       checkCount();
       return payloads.map((payload) => ({ kind: "unverified", payload, claimedSender: hint }));
     }
+    if (delivery === "control") refuse("FORBIDDEN", "a topic without a roster"); // nothing that a pin could allow
     const isBy = (key: Bytes): boolean => verify(signature, messageDigest(content, content, key), key);
     const ownHint = same(hint, hintOf(this.publicKey));
     let candidates = [...this.#pins.values()].filter((key) => same(hintOf(key), hint));
@@ -665,8 +721,11 @@ export class Peer {
 
   // §9.2, the newcomer
 
-  introduce(input: Omit<IntroductionInput, "seed">): Bytes {
-    const introduction = makeIntroduction({ seed: this.#seed, ...input });
+  introduce(input: Omit<IntroductionFacts, "seed">): Bytes {
+    const seed = this.#seed;
+    this.#wrapVersion ??= input.sentAt;
+    const wrap = { wrapKey: this.#wrapKey, version: this.#wrapVersion, topicName: this.#name };
+    const introduction = makeIntroduction({ seed, ...input, wrapStatement: makeWrapStatement({ seed, ...wrap }) });
     this.expect({ introduction, kemSeed: input.kemSeed, context: input.context });
     return introduction;
   }
