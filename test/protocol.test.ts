@@ -4,12 +4,17 @@ import { blake2b } from "@noble/hashes/blake2.js";
 import { describe, expect, it } from "vitest";
 import { makeVectors } from "../scripts/vector-cases.js";
 import { fromTableKey } from "../src/bytes.js";
-import { encode } from "../src/cbor.js";
+import { type CborItem, encode } from "../src/cbor.js";
+import { diffieHellman, diffieHellmanKeyPair, loadCrypto, seal } from "../src/crypto.js";
+import { Identity } from "../src/identity.js";
 import { fingerprint } from "../src/index.js";
+import { openRekey, parseRekey, verifyHead } from "../src/rekey.js";
+import { StatementSet } from "../src/statement-set.js";
+import { TopicKey } from "../src/topic-key.js";
 import { openWire } from "./support/forge.js";
 
 const page = readFileSync(new URL("../docs/PROTOCOL.md", import.meta.url), "utf8");
-const example = page.slice(page.indexOf("## 11."), page.indexOf("## 12.")).replace(/[\s‖]/g, "");
+const example = page.slice(page.indexOf("## 14."), page.indexOf("## 15.")).replace(/[\s‖]/g, "");
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const unhex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
 
@@ -59,5 +64,110 @@ describe("the worked example", async () => {
     ["nonce", `${make["session"]}${"00".repeat(12)}`],
   ])("shows the %s", (_, value) => {
     expect(example).toContain(value);
+  });
+});
+
+describe("the worked example of a rooted topic", async () => {
+  await loadCrypto();
+  const { messages } = await makeVectors();
+  const { alice, bob, topic } = messages.secrets as Record<"alice" | "bob" | "topic", Record<string, string>>;
+  const label = (name: string): string => `stringphone/1 ${name}`;
+  const hash = (name: string, ...items: CborItem[]): Uint8Array =>
+    blake2b(encode([label(name), ...items]), { dkLen: 32 });
+  const kdf = (key: Uint8Array, name: string, ...items: CborItem[]): Uint8Array =>
+    blake2b(encode([label(name), ...items]), { key, dkLen: 32 });
+  const fixed = (name: string): Uint8Array => blake2b(new TextEncoder().encode(name), { dkLen: 32 });
+  const [aliceIdentity, bobIdentity] = [alice, bob].map(({ seed }) => new Identity(unhex(seed as string))) as [
+    Identity,
+    Identity,
+  ];
+  const [aliceKey, bobKey] = [unhex(alice["publicKey"] as string), unhex(bob["publicKey"] as string)];
+  const topicKey = unhex(topic["topicKey"] as string);
+  const parent = unhex(topic["commitment"] as string);
+  const none = new Uint8Array(0);
+  const name = "home/kitchen";
+  const version = 1794700000000;
+
+  const salt = fixed("salt").slice(0, 16);
+  const topicId = hash("topic id", [aliceKey], salt);
+  const aliceWrapKey = diffieHellmanKeyPair(fixed("Alice's wrap key"));
+  const bobWrapKey = diffieHellmanKeyPair(fixed("Bob's wrap key"));
+  const signWrap = (identity: Identity, key: Uint8Array, wrapKey: Uint8Array): Uint8Array =>
+    identity.sign(hash("wrap statement", key, wrapKey, version, name));
+  const aliceWrapSignature = signWrap(aliceIdentity, aliceKey, aliceWrapKey.publicKey);
+  const bobWrapSignature = signWrap(bobIdentity, bobKey, bobWrapKey.publicKey);
+  const aliceWrap = encode([1, aliceKey, aliceWrapKey.publicKey, version, aliceWrapSignature]);
+  const bobWrap = encode([bobWrapKey.publicKey, version, bobWrapSignature]);
+  const bobWrapAlone = encode([1, bobKey, bobWrapKey.publicKey, version, bobWrapSignature]);
+  const roleInput = encode([label("role statement"), topicId, aliceKey, bobKey, 1, 2, "Bob", parent, bobWrap]);
+  const roleSignature = aliceIdentity.sign(blake2b(roleInput, { dkLen: 32 }));
+  const admission = encode([0, aliceKey, bobKey, 1, 2, "Bob", parent, bobWrap, roleSignature]);
+  const names = [admission, aliceWrap, bobWrapAlone].map((bytes) => hex(hash("statement", bytes)));
+  const digest = hash("statement set", unhex([...names].sort().join("")));
+
+  const ephemeral = diffieHellmanKeyPair(fixed("ephemeral"));
+  const secret = fixed("secret");
+  const recipients = unhex(bob["id"] as string).slice(0, 8);
+  const shared = diffieHellman(ephemeral.secretKey, bobWrapKey.publicKey) as Uint8Array;
+  const wrapKey = kdf(shared, "wrap", topicId, ephemeral.publicKey, bobKey, bobWrapKey.publicKey, aliceKey, parent, 1);
+  const wraps = seal(wrapKey, new Uint8Array(24), none, secret);
+  const wrapsHash = hash("wraps", wraps);
+  const body = hash("rekey", topicId, aliceKey, parent, 1, 0, ephemeral.publicKey, recipients, wrapsHash, digest);
+  const epochKey = kdf(topicKey, "epoch key", secret, 1, body);
+  const commitment = kdf(epochKey, "commitment");
+  const signature = aliceIdentity.sign(hash("rekey signature", body, commitment));
+  const rekey = encode([aliceKey, parent, 1, 0, ephemeral.publicKey, recipients, wraps, digest, commitment, signature]);
+  const control = encode([[], rekey]);
+
+  const shown: readonly (readonly [string, Uint8Array | string])[] = [
+    ["Bob's public key", bobKey],
+    ["Bob's id", bob["id"] as string],
+    ["salt", salt],
+    ["topic id", topicId],
+    ["Alice's wrap key", aliceWrapKey.publicKey],
+    ["Alice's wrap statement", aliceWrap],
+    ["secret of Bob's wrap key", bobWrapKey.secretKey],
+    ["Bob's wrap key", bobWrapKey.publicKey],
+    ["signature of Bob's wrap statement", bobWrapSignature],
+    ["Bob's wrap statement", bobWrap],
+    ["input of the admission's signature", roleInput],
+    ["hash of that", blake2b(roleInput, { dkLen: 32 })],
+    ["signature of the admission", roleSignature],
+    ["admission", admission],
+    ["hash of the admission", names[0] as string],
+    ["hash of Alice's wrap statement", names[1] as string],
+    ["hash of Bob's", names[2] as string],
+    ["digest", digest],
+    ["secret of the ephemeral key", ephemeral.secretKey],
+    ["ephemeral key", ephemeral.publicKey],
+    ["secret of the epoch", secret],
+    ["shared secret", shared],
+    ["key of the wrap", wrapKey],
+    ["wrap", wraps],
+    ["hash of the wraps", wrapsHash],
+    ["hash of the body", body],
+    ["key of epoch 1", epochKey],
+    ["its commitment", commitment],
+    ["its key id", kdf(epochKey, "key id").slice(0, 4)],
+    ["its next generation", kdf(epochKey, "next generation")],
+    ["its rejoin secret", kdf(epochKey, "rejoin secret")],
+    ["signature of the rekey", signature],
+    ["rekey", rekey],
+    ["payload of the control message", control],
+  ];
+
+  it.each(shown)("shows the %s", (_, value) => {
+    expect(example).toContain(typeof value === "string" ? value : hex(value));
+  });
+
+  it("is taken in", () => {
+    const statements = new StatementSet({ topicId, name }, [hex(aliceKey)]);
+    statements.add(statements.stage([aliceWrap, admission]));
+    expect(statements.roster.get(hex(bobKey))?.role).toBe("publisher");
+    expect(hex(statements.digest)).toBe(hex(digest));
+    const parsed = parseRekey(rekey);
+    verifyHead(topicId, parsed);
+    const opened = openRekey(topicId, new TopicKey(topicKey), parsed, bobIdentity.participant, [bobWrapKey]);
+    expect(opened.result === "opened" && hex(opened.key)).toBe(hex(epochKey));
   });
 });
