@@ -12,9 +12,11 @@ import { ROUNDS } from "./measure.js";
 import { benchMemory } from "./memory.js";
 import { benchBatches, benchCbor, benchSizes } from "./messages.js";
 import { benchFloods, benchParticipants, benchSessions } from "./receivers.js";
+import { benchRooted } from "./rooted.js";
 
 const PARTS: Record<string, readonly string[]> = {
   speed: [],
+  rooted: [],
   memory: ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64"],
 };
 
@@ -31,6 +33,10 @@ async function runPart(part: string): Promise<void> {
       `Node ${process.version}, ${cpus()[0]?.model ?? "unknown processor"}, median of ${ROUNDS} rounds`,
   );
   const floor = await floorOf(backend);
+  if (part === "rooted") {
+    await benchRooted(floor);
+    return;
+  }
   await benchSizes(floor);
   await benchBatches();
   await benchCbor();

@@ -1,6 +1,7 @@
 /**
  * What nobody can do without: libsodium's Ed25519 of a 46-byte text (what stringphone signs) and XChaCha20-Poly1305 of
- * the payload, with keys and nonce ready, a fresh array for each result, and no framing, hashing or checks.
+ * the payload, with keys and nonce ready, a fresh array for each result, and no framing, hashing or checks. For rekeys,
+ * X25519.
  *
  * The floor signs, verifies and decrypts as many different inputs as stringphone does, new ones in each round: with the
  * same few again and again the processor learns the branches of a verification and is up to a tenth faster.
@@ -14,6 +15,8 @@ export interface Floor {
   seal(payload: Uint8Array): Uint8Array;
   open(ciphertext: Uint8Array): Uint8Array;
   hash(payload: Uint8Array): Uint8Array;
+  /** One X25519 with a secret key that stays the same. */
+  diffieHellman(publicKey: Uint8Array): Uint8Array;
 }
 
 const key = random(32);
@@ -28,6 +31,7 @@ async function wasmFloor(): Promise<Floor> {
     seal: (payload) => sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(payload, null, null, nonce, key),
     open: (ciphertext) => sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, ciphertext, null, nonce, key),
     hash: (payload) => sodium.crypto_generichash(32, payload, null),
+    diffieHellman: (other) => sodium.crypto_scalarmult(key, other),
   };
 }
 
@@ -56,6 +60,11 @@ async function nativeFloor(): Promise<Floor> {
       const hash = new Uint8Array(32);
       native.crypto_generichash(hash, payload);
       return hash;
+    },
+    diffieHellman: (other) => {
+      const shared = new Uint8Array(32);
+      native.crypto_scalarmult(shared, key, other);
+      return shared;
     },
   };
 }
