@@ -1,4 +1,4 @@
-/** The demo: a broker, three participants and a stranger, each a process of its own. `story.ts` is what happens. */
+/** The demo: a broker, three participants and a stranger, then three of another topic, each a process of its own. `story.ts` is what happens. */
 import { randomBytes } from "node:crypto";
 import { styleText } from "node:util";
 import { Actor } from "./actor.js";
@@ -11,7 +11,7 @@ const HELP = `
 npm run demo -- [options]
 
 Three participants meet over an MQTT broker, let each other in by fingerprint, and exchange readings. Beside each
-message stands what the broker saw of it.
+message stands what the broker saw of it. Then a device of another topic, which has a roster, is stolen and removed.
 
   --url      use this broker (mqtt://, mqtts://, ws:// or wss://) instead of one inside the demo
   --topic    the start of all MQTT topics (a random one)
@@ -80,6 +80,7 @@ async function main(): Promise<void> {
     show("topic", base);
     show("person", "nobody sits here, so the demo plays the person who compares the fingerprints");
     await play({
+      base,
       heading: (text) => console.log(style("bold", `\n${text}`)),
       person: (verb, what, note) => stopping === undefined && show("person", line(verb, what, note)),
       enter: (label, ...args) => {
@@ -91,7 +92,7 @@ async function main(): Promise<void> {
     });
     if (leaks > 0) throw new Error(`the ${observer} saw "${PLAINTEXT}" in ${leaks} of ${messages} messages`);
     await stop();
-    console.log("\nTwo newcomers were let in, and the stranger was not.");
+    console.log("\nNewcomers were let in, the stranger was not, and the thief was shut out by one message.");
     console.log(
       `The ${observer} saw ${messages} messages, ${bytes} bytes, and in none of them the word "${PLAINTEXT}".`,
     );

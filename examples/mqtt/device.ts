@@ -118,7 +118,9 @@ export class Device implements Handlers {
   unreadable(mqttTopic: string, payload: Uint8Array): void {
     if (this.#isShutOut || mqttTopic !== this.#mqttTopics.readings) return;
     this.#isShutOut = true;
-    say("cannot read", `${payload.length} bytes, nor what follows`, "no topic key: nobody let us in");
+    const why =
+      this.#topic.topicKey === undefined ? "no topic key: nobody let us in" : "sealed under another topic key";
+    say("cannot read", `${payload.length} bytes, nor what follows`, why);
   }
 
   readonly #introduce = (): void => {
@@ -138,7 +140,7 @@ export class Device implements Handlers {
     this.#publish(members, list, true);
   };
 
-  readonly #joined = (sponsor: Participant): void => {
+  readonly #joined = (sponsor: Participant | undefined): void => {
     this.#sponsor = sponsor;
     // Subscribing again makes the broker repeat the retained list, which could not be read before.
     this.#client?.subscribe(this.#mqttTopics.members, { qos: 1 });

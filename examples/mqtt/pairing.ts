@@ -2,7 +2,14 @@
  * How a newcomer gets the topic key. Both sides wait for a person: the sponsor before it gives the key away, the newcomer
  * before it takes one, since anybody who sees an introduction can answer it with a key of his own.
  */
-import { type Introduction, isStringphoneError, type Participant, type Reply, type Topic } from "stringphone";
+import {
+  type ControlMessage,
+  type Introduction,
+  isStringphoneError,
+  type Participant,
+  type Reply,
+  type Topic,
+} from "stringphone";
 import type { Person } from "./person.js";
 import { reason, say } from "./screen.js";
 
@@ -12,6 +19,9 @@ const MAX_SHOWN = 8;
 const MAX_ANSWERS = 3;
 /** How often a newcomer introduces itself: nobody may have listened, and an introduction ends after ten minutes. */
 const INTRODUCE_EVERY = 15_000;
+
+/** Publishes what lets somebody in; in a rooted topic, its admission first. */
+type LetIn = (introduction: Introduction, reply: Uint8Array, admission: ControlMessage | undefined) => void;
 
 /** The sponsor's side: for some seconds, and for some newcomers, introductions are shown to a person. */
 export class PairingWindow {
@@ -23,15 +33,10 @@ export class PairingWindow {
   #until: number;
   readonly #topic: Topic;
   readonly #person: Person;
-  readonly #letIn: (introduction: Introduction, reply: Uint8Array) => void;
+  readonly #letIn: LetIn;
   #left: number;
 
-  constructor(
-    topic: Topic,
-    person: Person,
-    bounds: { seconds: number; newcomers: number },
-    letIn: (introduction: Introduction, reply: Uint8Array) => void,
-  ) {
+  constructor(topic: Topic, person: Person, bounds: { seconds: number; newcomers: number }, letIn: LetIn) {
     this.#topic = topic;
     this.#person = person;
     this.#letIn = letIn;
@@ -77,7 +82,6 @@ export class PairingWindow {
     const question = `Somebody wants the topic key and calls itself ${called}; anybody can choose any name.`;
     const confirmed = await this.#person.confirms(fingerprint, question, this.#closing.signal);
     if (!confirmed || !this.isOpen) return say("refuses", fingerprint, `${called}: nobody confirmed it`);
-    this.#topic.addParticipant(introduction.senderKey);
     this.#answer(this.#shown.get(fingerprint) ?? introduction);
     this.#left -= 1;
     if (this.#left === 0) this.#stop();
@@ -85,10 +89,14 @@ export class PairingWindow {
 
   #answer(introduction: Introduction): void {
     try {
+      // In a rooted topic everybody learns it from the roster; in others we alone trust it.
+      const isRooted = this.#topic.topicId !== undefined;
+      const admission = isRooted ? this.#topic.admit(introduction) : undefined;
+      if (!isRooted) this.#topic.addParticipant(introduction.senderKey);
       const reply = this.#topic.constructReply(introduction);
       this.#answers.set(introduction.fingerprint, (this.#answers.get(introduction.fingerprint) ?? 0) + 1);
       say("lets in", introduction.fingerprint, `${JSON.stringify(introduction.name)}: a person confirmed it`);
-      this.#letIn(introduction, reply);
+      this.#letIn(introduction, reply, admission);
     } catch (error) {
       // Too old, answered already: the newcomer introduces itself again.
       if (!isStringphoneError(error)) throw error;
@@ -104,9 +112,10 @@ export class Joining {
   readonly #ending = new AbortController();
   readonly #topic: Topic;
   readonly #person: Person;
-  readonly #joined: (sponsor: Participant) => void;
+  readonly #joined: (sponsor: Participant | undefined) => void;
 
-  constructor(topic: Topic, person: Person, introduce: () => void, joined: (sponsor: Participant) => void) {
+  /** `joined` gets the sponsor, where there is no roster and it is the only one trusted yet. */
+  constructor(topic: Topic, person: Person, introduce: () => void, joined: (sponsor: Participant | undefined) => void) {
     this.#topic = topic;
     this.#person = person;
     this.#joined = joined;
@@ -137,7 +146,8 @@ export class Joining {
       this.#answers.delete(fingerprint);
       return say("no key", fingerprint, reason(error));
     }
-    const sponsor = this.#topic.addParticipant(reply.senderKey);
+    // A roster came with the key, or this is the first whom we trust.
+    const sponsor = this.#topic.topicId === undefined ? this.#topic.addParticipant(reply.senderKey) : undefined;
     this.end();
     say("has joined", fingerprint, "has the topic key of this sponsor");
     this.#joined(sponsor);

@@ -1,8 +1,9 @@
-/** One participant, a process of its own: its command line, its keyboard and its end. `device.ts` is what it does. */
+/** One participant, a process of its own: its command line, its keyboard and its end. `device.ts` and `rooted-device.ts` are what it does. */
 import { createInterface } from "node:readline/promises";
 import { brokerUrl, displayName, integer, parseCommand, run, topicBase } from "./arguments.js";
 import { Device } from "./device.js";
 import { PersonElsewhere, personAtKeyboard } from "./person.js";
+import { RootedDevice } from "./rooted-device.js";
 
 const HELP = `
 One participant that sends a reading from time to time and prints those of the others. In the first terminal:
@@ -15,6 +16,7 @@ and in others the same with another --name, and without --create.
   --topic         the start of all MQTT topics, the same for all participants
   --name          what this participant calls itself; everybody on the broker can read it
   --create        make the topic key, and open a pairing window; type "pair" to open another
+  --rooted        with a roster: type "revoke <fingerprint>" where it was created to remove a device. All or none
   --pair-seconds  how long a window stays open (60)
   --newcomers     how many it lets in at most (2)
   --every         seconds between readings (5); 0: one for each line "measure" on standard input
@@ -29,6 +31,7 @@ async function main(): Promise<void> {
       topic: { type: "string" },
       name: { type: "string" },
       create: { type: "boolean" },
+      rooted: { type: "boolean" },
       "pair-seconds": { type: "string", default: "60" },
       newcomers: { type: "string", default: "2" },
       every: { type: "string", default: "5" },
@@ -46,7 +49,7 @@ async function main(): Promise<void> {
     window: values["create"] === true ? { seconds, newcomers } : undefined,
   };
 
-  let device: Device | undefined;
+  let device: Device | RootedDevice | undefined;
   let isEnding = false;
   const end = async (code: number) => {
     if (isEnding) return;
@@ -70,10 +73,13 @@ async function main(): Promise<void> {
     const [word, fingerprint] = line.trim().split(/\s+/);
     if (word === "pair") device?.openWindow();
     else if (word === "measure") device?.measure();
+    else if (word === "revoke" && device instanceof RootedDevice) device.revoke(fingerprint ?? "");
+    else if (word === "steal" && device instanceof RootedDevice) void device.steal();
     else if (word === "read" && fingerprint !== undefined) elsewhere.didRead(fingerprint);
   });
 
-  device = await Device.create(options, isTerminal ? personAtKeyboard(keyboard) : elsewhere);
+  const person = isTerminal ? personAtKeyboard(keyboard) : elsewhere;
+  device = await (values["rooted"] === true ? RootedDevice : Device).create(options, person);
   await device.start();
   if (every > 0) setInterval(() => device.measure(), every * 1000);
 }

@@ -17,8 +17,13 @@ export interface Handlers {
   introduction(introduction: Introduction): void;
   /** Somebody answers our own introduction. */
   reply(reply: Reply): void;
-  /** A message came while we have no topic key: whoever let us in can read it, we cannot. */
+  /** A message came under a topic key that we do not have, or while we have none. A rooted topic keeps it until its key comes. */
   unreadable(mqttTopic: string, payload: Uint8Array): void;
+}
+
+/** What a message that came there is bound to: mostly the MQTT topic itself; a control message, to the topic's name. */
+function contextOf(topic: Topic, mqttTopic: string): string {
+  return mqttTopic.startsWith(`${topic.name}/control/`) ? topic.name : mqttTopic;
 }
 
 /** Makes the function that takes each message as MQTT gives it. `retained` is the packet's own flag. */
@@ -35,6 +40,7 @@ export function receiver(topic: Topic, handlers: Handlers) {
       case "FOREIGN_REPLY": // An answer to somebody else.
         return;
       case "MISSING_TOPIC_KEY":
+      case "UNKNOWN_TOPIC_KEY":
         handlers.unreadable(mqttTopic, payload);
         return;
       case "UNTRUSTED_KEY":
@@ -50,8 +56,8 @@ export function receiver(topic: Topic, handlers: Handlers) {
     // Somebody cleared a retained message. Nobody signed that, so it means nothing.
     if (payload.length === 0) return;
     try {
-      // The context is the MQTT topic on which it came: what the broker moved here from another one does not open.
-      const received = topic.decode(payload, { context: mqttTopic, retained });
+      // What the broker moved here from another MQTT topic does not open.
+      const received = topic.decode(payload, { context: contextOf(topic, mqttTopic), retained });
       if (received !== null) handlers.message(mqttTopic, received);
     } catch (error) {
       // Anything else is a mistake in this program.

@@ -25,7 +25,7 @@ function participantsOf(demo: Program): number[] {
 }
 
 describe("the demo", () => {
-  it("lets two newcomers in by fingerprint, refuses a stranger, and shows the broker nothing", async () => {
+  it("lets newcomers in by fingerprint, refuses a stranger, removes a stolen device, and shows the broker nothing", async () => {
     const topic = `demo-test-${randomBytes(8).toString("hex")}`;
     const demo = start("demo.ts", "--topic", topic);
     const ended = await demo.ended;
@@ -33,7 +33,7 @@ describe("the demo", () => {
     expect(ended).toEqual({ code: 0, signal: null });
     expectStory(demo.lines, "broker");
     const pids = participantsOf(demo);
-    expect(new Set(pids).size).toBe(4);
+    expect(new Set(pids).size).toBe(7);
     expect(pids.filter(isAlive)).toEqual([]);
     expect(processesWith(topic)).toEqual([]);
   });

@@ -50,18 +50,54 @@ export function expectStory(lines: readonly string[], observer: "broker" | "list
       }
     }
   }
+  expectRemoval((label) => screenOf(lines, label));
   expectOpaque(screenOf(lines, observer).filter((line) => line.startsWith("saw")));
+}
+
+/** A stolen device was shut out by one message, and nobody else. */
+function expectRemoval(screen: (label: string) => string[]): void {
+  const print = new RegExp(`my fingerprint\\s+(${FINGERPRINT})`).exec(screen("porch").join("\n"))?.[1] ?? "";
+  expect(screen("owner").filter((line) => line.startsWith("removes")).length).toBe(1);
+  expect(hasLine(screen("owner"), `removes ${print} one message of`)).toBe(true);
+  for (const label of ["owner", "cellar"]) {
+    expect(hasLine(screen(label), `on the roster ${print} "porch", publisher`)).toBe(true);
+    expect(hasLine(screen(label), `off the roster ${print} removed by owner`)).toBe(true);
+    expect(hasLine(screen(label), "has a new key epoch 1 without")).toBe(true);
+  }
+  const [thief, cellar] = [screen("porch"), screen("cellar")];
+  const after = (lines: readonly string[], word: string) => {
+    const from = lines.findIndex((line) => line.startsWith(word));
+    expect(from).toBeGreaterThan(-1);
+    return lines.slice(from);
+  };
+  expect(thief.findIndex((line) => line.startsWith("was stolen"))).toBeGreaterThan(-1);
+  const told = after(thief, "is removed");
+  expect(hasLine(told, "cannot read")).toBe(true);
+  expect(hasLine(told, "cannot send FORBIDDEN")).toBe(true);
+  expect(hasLine(told, "sends anyway")).toBe(true);
+  expect(told.join("\n")).not.toMatch(/^(?:reads|sends {2,}|has a new key|on the roster)/m);
+  expect(hasLine(after(cellar, "has a new key"), "reads owner →")).toBe(true);
+  for (const label of ["owner", "cellar"]) {
+    const lines = after(screen(label), "has a new key");
+    expect(lines.some((line) => /^ignores\s+\d+ bytes\s+of somebody whom we do not trust$/.test(line))).toBe(true);
+    expect(lines.join("\n")).not.toMatch(/^reads\s+porch/m);
+  }
 }
 
 /** No reading is in what the broker saw, neither as text nor in the bytes that are shown in hex. */
 function expectOpaque(seen: readonly string[]): void {
-  // Three introductions, two replies, two lists of members and some readings.
-  expect(seen.length).toBeGreaterThan(8);
+  // Five introductions, four replies, two lists of members, three control messages and some readings.
+  expect(seen.length).toBeGreaterThan(14);
+  expect(seen.filter((line) => /\/house\/control\/[0-9a-f]{16}$/.test(line)).length).toBeGreaterThan(2);
   expect(seen.filter((line) => line.includes("/readings")).length).toBeGreaterThan(2);
   for (const line of seen) {
-    expect(line).toMatch(/^saw {13}(?:[0-9a-f]{2} ){5}…(?: [0-9a-f]{2}){4} {3}\d+ bytes on …\/[a-z]+$/);
-    expect(line).not.toMatch(/celsius|°C|kitchen|garden|attic/);
-    const shown = [...line.matchAll(/\b[0-9a-f]{2}\b/g)].map(([pair]) => Number.parseInt(pair, 16));
+    // Of a retained message that is not needed any more, nothing is left.
+    expect(line).toMatch(
+      /^saw {13}(?:(?:[0-9a-f]{2} ){5}…(?: [0-9a-f]{2}){4}|nothing) +\d+ bytes on …(?:\/[a-z]+)+(?:\/[0-9a-f]{16})?$/,
+    );
+    expect(line).not.toMatch(/celsius|°C|kitchen|garden|attic|owner|cellar|porch/);
+    const [bytes = ""] = line.split(" bytes on ");
+    const shown = [...bytes.matchAll(/\b[0-9a-f]{2}\b/g)].map(([pair]) => Number.parseInt(pair, 16));
     expect(String.fromCharCode(...shown)).not.toMatch(/\{"|"\}|\d\.\d/);
   }
 }
