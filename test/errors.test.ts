@@ -14,6 +14,9 @@ const samples: { [C in AnyStringphoneError["code"]]: Extract<AnyStringphoneError
   DECRYPTION_FAILED: DecryptionError.withoutStack(),
   UNTRUSTED_KEY: new api.UntrustedKeyError(bytes(1, 8), "x"),
   BAD_SIGNATURE: new api.BadSignatureError(bytes(1, 8)),
+  FORBIDDEN: new api.ForbiddenError("x"),
+  DEPENDANTS: new api.DependantsError([bytes(1)]),
+  STATE: new api.StateError("x"),
   INVALID_KEY: new api.InvalidKeyError("x"),
   REPLAY: new api.ReplayError("seen", "x"),
   STALE_MESSAGE: new api.StaleMessageError(1, "x"),
@@ -28,6 +31,7 @@ const samples: { [C in AnyStringphoneError["code"]]: Extract<AnyStringphoneError
     name: "x",
     sentAt: 1,
     standing: "unknown",
+    isReturning: false,
   }),
   INTRODUCTION_REPLY: new api.IntroductionReplyError({
     senderKey: bytes(1),
@@ -73,6 +77,22 @@ describe("errors", () => {
     expect(isStringphoneError(samples.REPLAY)).toBe(true);
     expect(isStringphoneError(new Error("x"))).toBe(false);
     expect(isStringphoneError(undefined)).toBe(false);
+  });
+
+  it("of a key that is missing or unknown say what there is to do", () => {
+    expect(samples.MISSING_TOPIC_KEY.reason).toBe("none");
+    expect(new api.MissingTopicKeyError("unusable").reason).toBe("unusable");
+    expect(new api.MissingTopicKeyError("unusable").message).not.toBe(samples.MISSING_TOPIC_KEY.message);
+    expect(samples.UNKNOWN_TOPIC_KEY).toMatchObject({ keyId: bytes(1, 4), isKept: false });
+    expect(new api.UnknownTopicKeyError(bytes(1, 4), true)).toMatchObject({ isKept: true });
+    expect(new api.UnknownTopicKeyError(bytes(1, 4), true).message).not.toBe(samples.UNKNOWN_TOPIC_KEY.message);
+    expect(samples.DEPENDANTS.dependants).toEqual([bytes(1)]);
+  });
+
+  it("of an unknown key id, which anybody can send, walk no stack either", () => {
+    const error = api.UnknownTopicKeyError.withoutStack(bytes(1, 4), true);
+    expect(error).toMatchObject({ code: "UNKNOWN_TOPIC_KEY", keyId: bytes(1, 4), isKept: true });
+    expect(error.stack).not.toContain("errors.test");
   });
 
   it("of a failed decryption say no reason, and walk no stack where V8 would", () => {

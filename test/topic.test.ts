@@ -1,8 +1,18 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { generateSigningKeySeed, generateTopicKey, Topic, type TopicOptions } from "../src/index.js";
+import { generateSigningKeySeed, generateTopicKey, StringphoneError, Topic, type TopicOptions } from "../src/index.js";
+import { sealControl } from "../src/sealing.js";
+import { stepInPlace, TopicKey } from "../src/topic-key.js";
 import { expectCode, thrownBy } from "./support/expect.js";
-import { bytes, makePair, NAME, START, sponsorNewcomer, TestClock } from "./support/topics.js";
+import { forgeMessage, openWire, sealPlaintext } from "./support/forge.js";
+import { bytes, flipBit, makePair, NAME, START, sponsorNewcomer, TestClock } from "./support/topics.js";
+
+/** The topic key so many generations after this one. */
+function keyAfter(key: Uint8Array, steps: number): Uint8Array {
+  const copy = new Uint8Array(key);
+  for (let i = 0; i < steps; i++) stepInPlace(copy);
+  return copy;
+}
 
 describe("Topic.create", () => {
   it.each<[string, TopicOptions, typeof TypeError | typeof RangeError]>([
@@ -315,6 +325,186 @@ describe("constructReply and parseReply", () => {
   });
 });
 
+describe("generations of a topic without a roster", () => {
+  it("are stepped by one, followed by all with the next message, and read while they are late", async () => {
+    const { alice, bob } = await makePair();
+    const late = alice.encode("late");
+    const before = alice.topicKey as Uint8Array;
+    alice.ratchet();
+    expect([alice.generation, bob.generation, alice.epoch]).toEqual([1, 0, 0]);
+    expect(alice.topicKey).not.toEqual(before);
+    const stepped = alice.encode("stepped");
+    expect(stepped.subarray(4, 8)).not.toEqual(late.subarray(4, 8));
+    expect(bob.decode(stepped)?.text()).toBe("stepped");
+    expect([bob.generation, bob.topicKey]).toEqual([1, alice.topicKey]);
+    expect(bob.decode(late)?.text()).toBe("late");
+    expect(bob.generation).toBe(1);
+    expect(alice.decode(bob.encode("back"))?.text()).toBe("back");
+  });
+
+  it("are stepped 24 times at once, and then once an hour", async () => {
+    const { alice, clock } = await makePair();
+    for (let i = 0; i < 24; i++) alice.ratchet();
+    expectCode("RATE_LIMIT", () => alice.ratchet());
+    clock.now += 3_600_000 - 1;
+    expectCode("RATE_LIMIT", () => alice.ratchet());
+    clock.now += 1;
+    alice.ratchet();
+    expectCode("RATE_LIMIT", () => alice.ratchet());
+    expect(alice.generation).toBe(25);
+  });
+
+  it("are read further ahead than they are followed", async () => {
+    const [clock, topicKey] = [new TestClock(), bytes(1)];
+    const options = { name: NAME, clock: clock.read };
+    const bob = await Topic.create({ ...options, topicKey });
+    const later = async (generation: number): Promise<Uint8Array> => {
+      const alice = await Topic.create({ ...options, topicKey: keyAfter(topicKey, generation) });
+      bob.addParticipant(alice.publicKey);
+      return alice.encode(`${generation}`);
+    };
+    expect(bob.decode(await later(25))?.text()).toBe("25");
+    expect(bob.generation).toBe(0);
+    expect(bob.decode(await later(24))?.text()).toBe("24");
+    expect(bob.generation).toBe(24);
+    expect(bob.decode(await later(4096))?.text()).toBe("4096");
+    expect(
+      expectCode("UNKNOWN_TOPIC_KEY", () => bob.decode(forgeMessage({ seed: bytes(2), topicKey: bytes(7) }))),
+    ).toMatchObject({ isKept: false });
+    const { keyId } = expectCode("UNKNOWN_TOPIC_KEY", () =>
+      bob.decode(forgeMessage({ seed: bytes(2), topicKey: keyAfter(topicKey, 4097) })),
+    );
+    expect(keyId).toEqual(new TopicKey(keyAfter(topicKey, 4097)).id);
+    expect(bob.generation).toBe(24);
+  });
+
+  it("are not followed for what is refused", async () => {
+    const { alice, bob, clock } = await makePair();
+    const stranger = await Topic.create({ name: NAME, clock: clock.read, topicKey: alice.topicKey as Uint8Array });
+    stranger.ratchet();
+    expectCode("UNTRUSTED_KEY", () => bob.decode(stranger.encode("x")));
+    expect(bob.generation).toBe(0);
+    alice.ratchet();
+    const command = alice.encode("x", { delivery: "command" });
+    expectCode("RETAINED_COMMAND", () => bob.decode(command, { retained: true }));
+    bob.decode(alice.encode("unverified"), { naive: true });
+    expect(bob.generation).toBe(0);
+    bob.decode(command);
+    expect(bob.generation).toBe(1);
+  });
+
+  it("are found also where one has the key id of the key in use", async () => {
+    // Generations 1,605 and 4,707 after this key have the same id.
+    const start = bytes(0);
+    start.set([374 >> 8, 374 & 0xff], 30);
+    const [first, second] = [keyAfter(start, 1605), keyAfter(start, 4707)];
+    const alice = await Topic.create({ topicKey: second, name: NAME });
+    const bob = await Topic.create({ topicKey: first, name: NAME, participants: [alice.publicKey] });
+    const wire = alice.encode("x");
+    expect(wire.slice(4, 8)).toEqual(bob.encode("x").slice(4, 8));
+    expectCode("DECRYPTION_FAILED", () => bob.decode(flipBit(wire, wire.length * 8 - 1)));
+    expect(bob.decode(wire)?.text()).toBe("x");
+  });
+
+  it("cost no second look at the clock", async () => {
+    const { alice, bob: other } = await makePair();
+    let read = 0;
+    const bob = await Topic.create({
+      topicKey: alice.topicKey as Uint8Array,
+      name: NAME,
+      participants: [alice.publicKey, other.publicKey],
+      clock: () => {
+        read++;
+        return START;
+      },
+    });
+    // What a clock says is known once it is asked for: one that was ahead when the topic was made may be set right until then.
+    expect(read).toBe(0);
+    alice.ratchet();
+    bob.decode(alice.encode("x"));
+    expect([bob.generation, read]).toEqual([1, 1]);
+  });
+
+  it("step by a policy, when something is sent", async () => {
+    const { alice, clock } = await makePair({ ratchet: { every: 3_600_000 } });
+    alice.encode("x");
+    clock.now += 3_599_999;
+    alice.encode("x");
+    expect(alice.generation).toBe(0);
+    clock.now += 1;
+    alice.encode("x");
+    expect(alice.generation).toBe(1);
+    clock.now += 5 * 3_600_000;
+    alice.encode("x");
+    expect(alice.generation).toBe(6);
+  });
+
+  it("do not step where the clock that is asked for disposes the topic", async () => {
+    let [isArmed, now] = [false, START];
+    const topic: Topic = await Topic.create({
+      topicKey: bytes(1),
+      ratchet: { every: 3_600_000 },
+      clock: () => {
+        if (isArmed) topic.dispose();
+        return now;
+      },
+    });
+    topic.encode("x");
+    [isArmed, now] = [true, START + 3_600_000];
+    expect(thrownBy(() => topic.encode("x"))).toBeInstanceOf(StringphoneError);
+  });
+});
+
+describe("a control message in a topic without a roster", () => {
+  const position = { session: bytes(5, 12), sequence: 0, context: NAME };
+  const payload = bytes(0, 100);
+
+  it("is forbidden, whoever has the key: nobody is named as its sender", async () => {
+    const { alice, bob } = await makePair();
+    const key = new TopicKey(alice.topicKey as Uint8Array);
+    const wire = sealControl(key, position, payload);
+    expectCode("FORBIDDEN", () => bob.decode(wire));
+    expectCode("FORBIDDEN", () => bob.decode(wire, { ignoreUntrusted: true }));
+    expectCode("FORBIDDEN", () => bob.decodeBatch(wire));
+    const elsewhere = sealControl(key, { ...position, context: "home/garage" }, payload);
+    expectCode("FORBIDDEN", () => bob.decode(elsewhere, { context: "home/garage" }));
+    expectCode("UNEXPECTED_DELIVERY", () => bob.decode(wire, { naive: true }));
+    expectCode("DECRYPTION_FAILED", () => bob.decode(wire, { context: "home/garage" }));
+  });
+
+  it("is malformed with a sequence, or with a sender", async () => {
+    const { alice, bob } = await makePair();
+    const topicKey = alice.topicKey as Uint8Array;
+    expectCode("MALFORMED_MESSAGE", () =>
+      bob.decode(sealControl(new TopicKey(topicKey), { ...position, sequence: 1 }, payload)),
+    );
+    const { position: place, plaintext } = openWire(topicKey, alice.encode("x"));
+    expectCode("MALFORMED_MESSAGE", () => bob.decode(sealPlaintext(topicKey, place, plaintext, 5)));
+  });
+
+  it("is bounded as a message is", async () => {
+    const { alice, bob } = await makePair({ maxPayloadBytes: 1000 });
+    const key = new TopicKey(alice.topicKey as Uint8Array);
+    // What is sealed of it has no signature and no time: 70 bytes less.
+    expectCode("FORBIDDEN", () => bob.decode(sealControl(key, position, bytes(0, 1070))));
+    expectCode("MESSAGE_TOO_LARGE", () => bob.decode(sealControl(key, position, bytes(0, 1071))));
+  });
+
+  it("can be made by none of the calls of a topic with a roster", async () => {
+    const { alice, bob } = await makePair();
+    for (const call of [
+      () => alice.admit(bob.publicKey),
+      () => alice.revoke(bob.publicKey),
+      () => alice.rekey(),
+      () => alice.renewWrapKey(),
+      () => alice.decodeKept(),
+    ]) {
+      expectCode("FORBIDDEN", call);
+    }
+    expect([alice.topicId, alice.members, alice.rekeyWanted]).toEqual([undefined, [], undefined]);
+  });
+});
+
 describe("dispose", () => {
   it("wipes, and says so ever after", async () => {
     const { alice } = await makePair();
@@ -332,6 +522,12 @@ describe("dispose", () => {
       () => alice.resetClock(),
       () => alice.constructReply(bytes(1)),
       () => alice.parseReply(bytes(1)),
+      () => alice.ratchet(),
+      () => alice.rekey(),
+      () => alice.admit(bytes(1)),
+      () => alice.revoke(bytes(1)),
+      () => alice.renewWrapKey(),
+      () => alice.decodeKept(),
     ]) {
       expectCode("DISPOSED", call);
     }
