@@ -37,13 +37,13 @@ export interface Result {
   readonly totals: Totals;
 }
 
-/** Runs so many schedules, with a defect or none, spread over processes. */
+/** Runs so many schedules, with a defect or none, spread over processes; or until the first that fails in each of them. */
 export async function simulate(
   schedules: number,
   first: number,
   mutations: readonly Mutation[] = [],
   onLine: (line: string) => void = () => undefined,
-  trace = false,
+  mode: "" | "trace" | "first" = "",
 ): Promise<Result> {
   await mkdir(scratch, { recursive: true });
   const folder = await mkdtemp(join(scratch, "simulation-"));
@@ -54,7 +54,7 @@ export async function simulate(
     const share = Math.ceil(schedules / processes);
     const parts = Array.from({ length: processes }, (_, i) => {
       const begin = first + i * share;
-      return work(outfile, begin, Math.min(share, first + schedules - begin), onLine, trace);
+      return work(outfile, begin, Math.min(share, first + schedules - begin), onLine, mode);
     });
     return unite(await Promise.all(parts));
   } finally {
@@ -82,9 +82,9 @@ async function work(
   first: number,
   count: number,
   onLine: (line: string) => void,
-  trace: boolean,
+  mode: string,
 ): Promise<Result> {
-  const child = spawn(process.execPath, [outfile, String(first), String(count), trace ? "trace" : ""], {
+  const child = spawn(process.execPath, [outfile, String(first), String(count), mode], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const failed: { seed: number; failures: readonly string[] }[] = [];
@@ -108,7 +108,13 @@ async function work(
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [schedules = "100000", first = "1", mode = ""] = process.argv.slice(2);
   const begun = performance.now();
-  const { failed, totals } = await simulate(Number(schedules), Number(first), [], console.log, mode === "trace");
+  const { failed, totals } = await simulate(
+    Number(schedules),
+    Number(first),
+    [],
+    console.log,
+    mode === "trace" ? mode : "",
+  );
   const { asked, hostile, repairs, mostRounds, mostRepairs } = totals;
   const minutes = ((performance.now() - begun) / 60_000).toFixed(1);
   console.log(

@@ -24,11 +24,12 @@ async function outcomeOf(seed: number, trace: boolean): Promise<Outcome> {
   }
 }
 
-const [first = "1", count = "1", traced = ""] = process.argv.slice(2);
+const [first = "1", count = "1", mode = ""] = process.argv.slice(2);
 let totals: Totals = { asked: 0, hostile: 0, repairs: 0, mostRounds: 0, mostRepairs: Number.NEGATIVE_INFINITY };
 for (let seed = Number(first); seed < Number(first) + Number(count); seed++) {
-  const { failures, rekeys, rounds } = await outcomeOf(seed, traced === "trace");
+  const { failures, rekeys, rounds } = await outcomeOf(seed, mode === "trace");
   if (failures.length > 0) console.log(JSON.stringify({ seed, failures } satisfies Line));
+  if (failures.length > 0 && mode === "first") break;
   const { asked, hostile, repairs } = rekeys;
   totals = {
     asked: totals.asked + asked,
