@@ -130,11 +130,22 @@ function isFixed(buffer: ArrayBuffer): boolean {
 
 /** Refuses options that nobody reads: a misspelt one would leave a check off without a word. */
 export function expectOptions(options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`"options" expected an object, got ${describe(options)}`);
+  }
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) {
       throw new TypeError(`unknown option "${name}": expected ${known.map((one) => `"${one}"`).join(", ")}`);
     }
   }
+}
+
+/** A list of what a caller gives any iterable of. A string is one too, and never what is meant. */
+export function expectList(name: string, value: unknown): unknown[] {
+  if (typeof value !== "object" || value === null || !(Symbol.iterator in value) || ArrayBuffer.isView(value)) {
+    throw new TypeError(`"${name}" expected a list of public keys, got ${describe(value)}`);
+  }
+  return [...(value as Iterable<unknown>)];
 }
 
 /** The argument as a switch that is off unless it is `true`: a 1 or a "yes" must not turn a check off, or leave it off. */

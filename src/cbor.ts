@@ -190,11 +190,6 @@ export function encode(item: CborItem): Uint8Array {
   return bytes;
 }
 
-/** The same as a view on a larger array: for what is copied at once, as all that is hashed. */
-export function encodeView(item: CborItem): Uint8Array {
-  return new Writer().item(item).view;
-}
-
 function fail(what: string): never {
   throw new MalformedMessageError(`expected deterministic CBOR, got ${what}`);
 }

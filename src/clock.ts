@@ -12,6 +12,14 @@ export function runningTime(): number {
   return performance.now();
 }
 
+/** Calls something after so much running time, unless the process ends before. */
+export function wakeAfter(milliseconds: number, wake: () => void): ReturnType<typeof setTimeout> {
+  const timer = setTimeout(wake, milliseconds);
+  // In Node a timer keeps the process alive, unless told not to; a browser's is a number.
+  (timer as { unref?: () => void }).unref?.();
+  return timer;
+}
+
 /** All of a `Clock` that must outlive the program. */
 export interface SavedClock {
   /** Of our last message. */
@@ -24,6 +32,7 @@ export class Clock {
   readonly #now: () => number;
   readonly #maxSkew: number;
   #greatest = 0;
+  #reading = 0;
   #lastSentAt = 0;
 
   constructor(now: () => number, maxSkew: number) {
@@ -35,6 +44,7 @@ export class Clock {
     const reading = Math.floor(this.#now());
     const now = reading >= 0 && reading <= MAX_SENT_AT ? reading : 0;
     this.#greatest = Math.max(this.#greatest, now);
+    this.#reading = now;
     return now;
   }
 
@@ -46,16 +56,25 @@ export class Clock {
 
   /** The time of the next message: never less than any before it. */
   nextSentAt(): number {
-    const sentAt = Math.max(this.#raw(), this.#lastSentAt + 1);
-    if (sentAt > MAX_SENT_AT) {
-      throw new ClockError(
-        "ours",
-        undefined,
-        "this program's sentAt reached its end: set the clock and call resetClock()",
-      );
-    }
-    this.#lastSentAt = sentAt;
-    return sentAt;
+    this.#raw();
+    return this.nextSentAtAsRead();
+  }
+
+  /** The same by the latest reading: the clock is the caller's code, and must not run when something has changed. */
+  nextSentAtAsRead(): number {
+    this.expectOneMore();
+    this.#lastSentAt = Math.max(this.#reading, this.#lastSentAt + 1);
+    return this.#lastSentAt;
+  }
+
+  /** Throws where no message can be sent any more. */
+  expectOneMore(): void {
+    if (this.#lastSentAt < MAX_SENT_AT) return;
+    throw new ClockError(
+      "ours",
+      undefined,
+      "this program's sentAt reached its end: set the clock and call resetClock()",
+    );
   }
 
   /** Throws where every receiver with a clock would refuse what is judged by its time. */

@@ -9,7 +9,7 @@ import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 import { environmentBackend, loadNative } from "#native-backend";
 import type { Backend, BackendName } from "./backends/backend.js";
 import { type Kem, loadWasm } from "./backends/wasm.js";
-import { type CborItem, encodeView, Writer } from "./cbor.js";
+import { type CborItem, Writer } from "./cbor.js";
 import { BackendError } from "./errors.js";
 import {
   KEM_CIPHERTEXT_BYTES,
@@ -194,13 +194,29 @@ function blake2b(key: Uint8Array, input: Uint8Array): Uint8Array {
   return out;
 }
 
+/** Written to again and again: a new buffer for each would cost more than to fill it. */
+let labelled = new Writer();
+/** Bytes of such a buffer that is kept. */
+const MAX_KEPT_BUFFER = 64 * 1024;
+
+/** The CBOR array of label and items, as a view: to be used before anything else is hashed. */
 function encodeLabelled(label: Label, items: readonly CborItem[]): Uint8Array {
-  return encodeView([LABELS[label], ...items]);
+  const { view } = labelled.clear().item([LABELS[label], ...items]);
+  if (view.length > MAX_KEPT_BUFFER) labelled = new Writer();
+  return view;
+}
+
+function hashLabelled(key: Uint8Array, label: Label, items: readonly CborItem[]): Uint8Array {
+  const input = encodeLabelled(label, items);
+  const digest = blake2b(key, input);
+  // There may be secrets in it.
+  input.fill(0);
+  return digest;
 }
 
 /** H (PROTOCOL §3): BLAKE2b-256 of the CBOR array of label and items. */
 export function hash(label: Label, ...items: CborItem[]): Uint8Array {
-  return blake2b(noBytes, encodeLabelled(label, items));
+  return hashLabelled(noBytes, label, items);
 }
 
 /** The same of what is encoded already: an array that begins with a `labelPrefix`, or all of it but its end. */
@@ -211,7 +227,7 @@ export function hashEncoded(encoded: Uint8Array): Uint8Array {
 /** KDF (PROTOCOL §3): BLAKE2b-256 keyed with `key`, of the CBOR array of label and items. */
 export function kdf(key: Uint8Array, label: Label, ...items: CborItem[]): Uint8Array {
   expectLength("key", key, KEY_BYTES);
-  return blake2b(key, encodeLabelled(label, items));
+  return hashLabelled(key, label, items);
 }
 
 /** The same as `kdf` without items, of a label that `labelPrefix` encoded once; to `out`, which may be `key` itself. */

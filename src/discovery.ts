@@ -5,7 +5,7 @@
  */
 import { equalSecrets, toHex, wipe } from "./bytes.js";
 import { encode, Reader } from "./cbor.js";
-import { type Clock, isTime, runningTime } from "./clock.js";
+import { type Clock, isTime, runningTime, wakeAfter } from "./clock.js";
 import {
   associatedData,
   hash,
@@ -37,6 +37,8 @@ import {
   INTRODUCTION_LIFETIME,
   KEM_ENCAPSULATION_SEED_BYTES,
   KEY_BYTES,
+  MAX_EPOCH,
+  MAX_OPENED_REPLY_BYTES,
   MAX_OUTSTANDING_INTRODUCTIONS,
   MAX_REMEMBERED_INTRODUCTIONS,
   MAX_REMEMBERED_REPLIES,
@@ -48,6 +50,7 @@ import {
   formatReply,
   formatReplyPlaintext,
   parseReplyPlaintext,
+  type ReplyContent,
   type RootedReply,
   rootedItems,
   type WireIntroduction,
@@ -145,6 +148,7 @@ export function parseRejoin(rejoin: Uint8Array): { epoch: number; proof: Uint8Ar
   const epoch = reader.unsigned();
   const proof = new Uint8Array(reader.bytes());
   reader.end();
+  if (epoch > MAX_EPOCH) throw new MalformedMessageError(`expected a rejoin proof of an epoch of at most ${MAX_EPOCH}`);
   if (proof.length !== KEY_BYTES) throw new MalformedMessageError("expected a rejoin proof of 32 bytes");
   return { epoch, proof };
 }
@@ -175,11 +179,6 @@ export function signIntroduction(identity: Identity, kemPublicKey: Uint8Array, f
       : encode([facts.rejoin.epoch, kdf(facts.rejoin.secret, "rejoinProof", proofInput(unproved, context))]);
   const introduction = { ...unproved, rejoin };
   return formatIntroduction({ ...introduction, signature: identity.sign(introductionDigest(introduction, context)) });
-}
-
-/** What a sponsor gives: a topic key, plain or wrapped once more, and what a rooted topic adds. */
-export interface ReplyContent extends RootedReply {
-  readonly topicKey: Uint8Array;
 }
 
 /** Encrypts the topic key to one introduction. `kemSeed` is 64 random bytes, used for nothing else. */
@@ -213,7 +212,8 @@ export function sealReply(
 /** A reply that was opened and verified. */
 export interface OpenedReply {
   readonly sponsor: Participant;
-  readonly content: ReplyContent;
+  /** What it says, as it came: read, it takes many times as much memory. Wiped with the introduction. */
+  readonly plaintext: Uint8Array;
   readonly introductionHash: Uint8Array;
 }
 
@@ -232,16 +232,24 @@ export function openReply(
   wipe(sharedSecret, key);
   if (plaintext === undefined) throw DecryptionError.withoutStack();
   try {
-    const { sponsorKey, signature, ...content } = parseReplyPlaintext(plaintext);
+    const sponsor = verifyReply(plaintext, binding);
+    return { sponsor, plaintext, introductionHash: introduction.hash };
+  } catch (error) {
+    wipe(plaintext);
+    throw error;
+  }
+}
+
+function verifyReply(plaintext: Uint8Array, binding: ReplyBinding): Participant {
+  const { sponsorKey, signature, ...content } = parseReplyPlaintext(plaintext);
+  try {
     expectIdentityKey(sponsorKey);
     const sponsor = new Participant(sponsorKey);
-    if (!verify(signature, replyDigest(binding, sponsorKey, nameOf(content.topicKey), content), sponsorKey)) {
-      wipe(content.topicKey, content.rejoinSecret);
-      throw new BadSignatureError(sponsor.id);
-    }
-    return { sponsor, content, introductionHash: introduction.hash };
+    const digest = replyDigest(binding, sponsorKey, nameOf(content.topicKey), content);
+    if (!verify(signature, digest, sponsorKey)) throw new BadSignatureError(sponsor.id);
+    return sponsor;
   } finally {
-    wipe(plaintext);
+    wipe(content.topicKey, content.rejoinSecret);
   }
 }
 
@@ -251,7 +259,7 @@ interface Outstanding {
   readonly kemSecretKey: Uint8Array;
   readonly deadline: number;
   readonly timer: ReturnType<typeof setTimeout>;
-  /** By hash of the reply; `undefined` for one that did not open. */
+  /** By hash of the reply; `undefined` for one that did not open, or was dropped. */
   readonly replies: Map<string, OpenedReply | undefined>;
 }
 
@@ -271,9 +279,7 @@ export class Newcomer {
     if (this.#outstanding.size >= MAX_OUTSTANDING_INTRODUCTIONS) {
       this.#end(this.#outstanding.keys().next().value as string);
     }
-    const timer = setTimeout(() => this.#end(id), INTRODUCTION_LIFETIME);
-    // In Node a timer keeps the process alive, unless told not to; a browser's is a number.
-    (timer as { unref?: () => void }).unref?.();
+    const timer = wakeAfter(INTRODUCTION_LIFETIME, () => this.#end(id));
     this.#outstanding.set(id, {
       hash: name,
       context: facts.context,
@@ -314,13 +320,31 @@ export class Newcomer {
     introduction.replies.set(replyName, undefined);
     const reply = openReply(wire, introduction, introduction.kemSecretKey);
     introduction.replies.set(replyName, reply);
+    this.#makeRoom(reply);
     return reply;
   }
 
-  /** What an opened reply says, whose introduction is still open. Its secrets are wiped with the introduction: copy them. */
+  /** Drops the largest replies but this one where they exceed what is kept: somebody else may have made them to fill this memory. */
+  #makeRoom(newest: OpenedReply): void {
+    const all = [...this.#outstanding.values()].flatMap(({ replies }) =>
+      [...replies].map(([name, reply]) => ({ replies, name, reply })),
+    );
+    const opened = all.filter(({ reply }) => reply !== undefined).sort((a, b) => lengthOf(b) - lengthOf(a));
+    let bytes = opened.reduce((sum, one) => sum + lengthOf(one), 0);
+    for (const one of opened) {
+      if (bytes <= MAX_OPENED_REPLY_BYTES) break;
+      if (one.reply === newest) continue;
+      bytes -= lengthOf(one);
+      one.replies.set(one.name, undefined);
+      wipe(one.reply?.plaintext);
+    }
+  }
+
+  /** What an opened reply says, whose introduction is still open. The secrets in it are the caller's to wipe. */
   contentOf(reply: OpenedReply): ReplyContent {
-    this.#find(reply.introductionHash.subarray(0, INTRODUCTION_ID_BYTES));
-    return reply.content;
+    const { replies } = this.#find(reply.introductionHash.subarray(0, INTRODUCTION_ID_BYTES));
+    if (![...replies.values()].includes(reply)) throw new ForeignReplyError();
+    return parseReplyPlaintext(reply.plaintext);
   }
 
   /** Ends all introductions and wipes their secrets. */
@@ -340,8 +364,12 @@ export class Newcomer {
     this.#outstanding.delete(id);
     clearTimeout(introduction.timer);
     wipe(introduction.kemSecretKey);
-    for (const reply of introduction.replies.values()) wipe(reply?.content.topicKey, reply?.content.rejoinSecret);
+    for (const reply of introduction.replies.values()) wipe(reply?.plaintext);
   }
+}
+
+function lengthOf({ reply }: { readonly reply: OpenedReply | undefined }): number {
+  return reply?.plaintext.length ?? 0;
 }
 
 /** An introduction whose signature was verified. */

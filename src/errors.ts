@@ -107,14 +107,13 @@ named(UnsupportedVersionError, "UnsupportedVersionError");
 /** The message or payload is larger than `maxPayloadBytes` allows. Raise it, or send less. */
 export class MessageTooLargeError extends StringphoneError {
   readonly code = "MESSAGE_TOO_LARGE";
-  /** Bytes of the payload that came. */
+  /** Bytes of the payload that came; of the wire message that it would take, at most. */
   readonly length: number;
   /** Bytes that are allowed. */
   readonly limit: number;
-  constructor(length: number, limit: number) {
-    super(
-      `expected a payload of at most ${limit} bytes, got ${length}: create the topic with a larger maxPayloadBytes`,
-    );
+  constructor(length: number, limit: number, what: "payload" | "wire message" = "payload") {
+    const option = what === "payload" ? "maxPayloadBytes" : "maxWireBytes, and let the broker take as much";
+    super(`expected a ${what} of at most ${limit} bytes, got ${length}: create the topic with a larger ${option}`);
     this.length = length;
     this.limit = limit;
   }

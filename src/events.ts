@@ -31,6 +31,8 @@ export type IntroductionWant =
   | "no-key"
   /** Messages come under a key that is not known. */
   | "unknown-key"
+  /** Messages come under a later generation than we may step to: others may have wiped what we send under. */
+  | "behind"
   /** Messages come of somebody whom no statement names. */
   | "unknown-sender"
   /** Somebody knows statements that we do not, or we some that it does not. */

@@ -24,9 +24,11 @@ export class Gaps {
   #nextAt = 0;
   #interval = GAP_INTERVAL;
 
-  /** Something is missing: now, or still. */
-  open(reason: IntroductionWant, now: number): void {
-    if (!this.#since.has(reason)) this.#since.set(reason, reason === "restored" ? now - GAP_DELAY : now);
+  /** Something is missing: now, or still. Says whether it was not before: then `nextAt` may be sooner. */
+  open(reason: IntroductionWant, now: number): boolean {
+    if (this.#since.has(reason)) return false;
+    this.#since.set(reason, reason === "restored" ? now - GAP_DELAY : now);
+    return true;
   }
 
   /** It came. */

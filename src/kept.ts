@@ -6,6 +6,8 @@ export interface Kept {
   readonly wire: Uint8Array;
   readonly context: string;
   readonly wanted: ReadDecodeOptions;
+  /** Whether its sender was known, and not on the roster, when it came. */
+  readonly whileRevoked: boolean;
 }
 
 /** The latest of them, within bounds: the oldest goes first. */
@@ -14,10 +16,11 @@ export class KeptMessages {
   #bytes = 0;
 
   /** Takes a copy. Says whether it was kept: what alone exceeds all room is not. */
-  add(wire: Uint8Array, context: string, wanted: ReadDecodeOptions): boolean {
+  add(message: Kept): boolean {
+    const { wire, context } = message;
     if (wire.length > MAX_KEPT_BYTES) return false;
     if (this.#messages.some((one) => one.context === context && isSame(one.wire, wire))) return true;
-    this.#messages.push({ wire: wire.slice(), context, wanted });
+    this.#messages.push({ ...message, wire: wire.slice() });
     this.#bytes += wire.length;
     while (this.#messages.length > MAX_KEPT_MESSAGES || this.#bytes > MAX_KEPT_BYTES)
       this.remove(this.#messages[0] as Kept);

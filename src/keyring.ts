@@ -1,13 +1,16 @@
 /** The topic keys that a topic holds, of each epoch those of its generations (PROTOCOL §4.1, §11). */
 import { toHex } from "./bytes.js";
 import { Generations, type SavedGenerations } from "./generations.js";
-import { MAX_EPOCHS_PER_ISSUER, MAX_EPOCHS_PER_PARENT } from "./limits.js";
+import { KEY_BYTES, MAX_EPOCHS_PER_ISSUER, MAX_EPOCHS_PER_PARENT } from "./limits.js";
 import type { RekeyHead } from "./rekey.js";
 import { TopicKey } from "./topic-key.js";
 
 /** An epoch that is known, with or without its keys. */
 export interface Epoch {
-  /** Commitment of its first key, in hex. */
+  /**
+   * Commitment of its first key, and the public key of who issued it, in hex: whoever saw a rekey can make another one with its
+   * commitment, and must not thereby take its place.
+   */
   readonly id: string;
   readonly number: number;
   /** The rekey that started it; `undefined` for the first of a topic. */
@@ -18,12 +21,24 @@ export interface Epoch {
   readonly parent: string | undefined;
   /** `undefined` where it was not opened, and when it was wiped. */
   keys: Generations | undefined;
+  /** Whether its keys are known to lead from the first one, whose commitment its issuer signed. */
+  isProven: boolean;
   /** Whether we ceased to send under it: that is for ever, unless an admin gives us its key again. */
   isRetired: boolean;
   /** Whether it does not count for us, because it cannot be opened and an admin told us to go on without it. */
   isSetAside: boolean;
   /** Running time since which it is not what we send under; `undefined` while it is. */
   leftAt: number | undefined;
+}
+
+/** The id of the epoch that a rekey starts. */
+export function epochIdOf({ commitment, issuerKey }: RekeyHead): string {
+  return toHex(commitment) + toHex(issuerKey);
+}
+
+/** Commitment of an epoch's first key, in hex. */
+export function commitmentOf({ id }: Pick<Epoch, "id">): string {
+  return id.slice(0, 2 * KEY_BYTES);
 }
 
 /** A key that a key id may mean. */
@@ -87,7 +102,7 @@ export class Keyring {
     const id = toHex(made.commitment);
     made.wipe();
     const keys = new Generations(key, generation);
-    return this.#add({ id, number: 0, head: undefined, issuer: undefined, parent: undefined, keys });
+    return this.#add({ id, number: 0, head: undefined, issuer: undefined, parent: undefined, keys, isProven: true });
   }
 
   /** Adds an epoch that a rekey started, or that a reply told of. Its keys are the keyring's from now on. */

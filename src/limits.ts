@@ -57,6 +57,8 @@ export const MAX_LINGER = 60_000;
 export const DEFAULT_MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;
 /** Greatest `maxPayloadBytes`: the WebAssembly heap must hold a message and its plaintext several times. */
 export const MAX_PAYLOAD_BYTES = 256 * 1024 * 1024;
+/** Least `maxWireBytes`: with room for an introduction, and for statements with their chains. */
+export const MIN_WIRE_BYTES = 16 * 1024;
 /** Bytes of UTF-8 of a context: the longest MQTT topic name. */
 export const MAX_CONTEXT_BYTES = 65_535;
 /** Contexts of which the encoding is remembered: what is forgotten is encoded again. */
@@ -93,10 +95,20 @@ export const MAX_WRAP_KEYS = 3;
 export const MAX_CONTROL_BYTES = 8 * 1024 * 1024;
 /** Statements in one control message or reply: with all of the largest roster. */
 export const MAX_CONTROL_STATEMENTS = 65_536;
+/** Participants whose ids are remembered in this process, over all topics: each is a hash. */
+export const MAX_KNOWN_PARTICIPANTS = 65_536;
+/** Statements that are kept in all: of more, those go first whose issuers are no admins now. */
+export const MAX_STATEMENTS = 65_536;
+/** Revocations by an admin that is removed which are signed again without need, in case an admission of theirs is still underway. */
+export const MAX_SIGNED_AGAIN = 256;
+/** Least bytes of a statement: with two keys and a signature. */
+export const MIN_STATEMENT_BYTES = 128;
 /** Bytes of what makes the id of a topic its own. */
 export const SALT_BYTES = 16;
 /** Bytes of a topic key that is wrapped once more, for somebody who comes back: an X25519 key, the key and a tag. */
 export const RETURN_WRAP_BYTES = 80;
+/** Greatest epoch that a reply may tell of: from there on, nobody who is told it comes to the end of all epochs by rekeys. */
+export const MAX_TOLD_EPOCH = 2 ** 34;
 /** Epochs of one issuer that are remembered: the latest. */
 export const MAX_EPOCHS_PER_ISSUER = 16;
 /** Epochs of one issuer that are remembered under one parent: honest ones need one, or two that crossed. */
@@ -122,7 +134,7 @@ export const MAX_KEPT_MESSAGES = 64;
 /** Bytes of them. */
 export const MAX_KEPT_BYTES = 256 * 1024;
 /** Digests of our own statements that are remembered: what an issuer knew when it made a rekey is one of them, mostly. */
-export const MAX_DIGESTS = 256;
+export const MAX_DIGESTS = 1024;
 /** Retained statements of which it is remembered under which epoch they were sealed, so that they can be cleared. */
 export const MAX_RETAINED_NAMES = 16_384;
 /** Statements that are published again after a change of key. */
@@ -150,6 +162,11 @@ export const INTRODUCTION_LIFETIME = 10 * 60_000;
 export const MAX_OUTSTANDING_INTRODUCTIONS = 4;
 /** Replies that are opened for one introduction: whoever saw it can make them. */
 export const MAX_REPLIES_PER_INTRODUCTION = 8;
+/**
+ * Bytes of replies that were opened and are kept until a person decides: two of the largest. What an honest sponsor sends is much
+ * smaller mostly, so of more the largest is dropped.
+ */
+export const MAX_OPENED_REPLY_BYTES = 16 * 1024 * 1024;
 /** Introductions that are verified at once before the rate below holds. */
 export const INTRODUCTION_BURST = 16;
 /** Milliseconds after which one more introduction may be verified. */

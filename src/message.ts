@@ -35,6 +35,7 @@ import {
   MAX_SEQUENCE,
   MAX_STATEMENT_BYTES,
   MAX_WRAP_STATEMENT_BYTES,
+  MIN_STATEMENT_BYTES,
   RETURN_WRAP_BYTES,
   SALT_BYTES,
   SENDER_HINT_BYTES,
@@ -66,7 +67,8 @@ const noSignature = new Uint8Array(SIGNATURE_BYTES);
 const PLAINTEXT_HEAD_BYTES = SENDER_HINT_BYTES + 1 + SENT_AT_BYTES + SIGNATURE_BYTES;
 const SIGNATURE_START = SENDER_HINT_BYTES + 1 + SENT_AT_BYTES;
 /** Everything that a message with the largest sequence adds to a payload of any length. */
-const MAX_OVERHEAD_BYTES = 3 + (1 + KEY_ID_BYTES) + (1 + SESSION_BYTES) + 9 + 5 + TAG_BYTES + PLAINTEXT_HEAD_BYTES;
+export const MAX_OVERHEAD_BYTES =
+  3 + (1 + KEY_ID_BYTES) + (1 + SESSION_BYTES) + 9 + 5 + TAG_BYTES + PLAINTEXT_HEAD_BYTES;
 
 export interface WireMessage {
   readonly type: "message";
@@ -112,10 +114,14 @@ export interface Plaintext {
   readonly batch: readonly Uint8Array[] | undefined;
 }
 
-/** What is inside the encryption of a reply. A topic without roots has the values of `UNROOTED`. */
-export interface ReplyPlaintext extends RootedReply {
+/** What is inside the encryption of a reply. */
+export interface ReplyPlaintext extends ReplyContent {
   readonly sponsorKey: Uint8Array;
   readonly signature: Uint8Array;
+}
+
+/** What a sponsor gives: all that somebody needs to take part. A topic without roots has the values of `UNROOTED` behind the key. */
+export interface ReplyContent extends RootedReply {
   /** 32 bytes; or wrapped once more for somebody who comes back. */
   readonly topicKey: Uint8Array;
 }
@@ -127,6 +133,7 @@ export interface RootedReply {
   readonly salt: Uint8Array;
   readonly roots: readonly Uint8Array[];
   readonly statements: readonly Uint8Array[];
+  /** The commitment of a topic's first key, or the head of the rekey that started the epoch. */
   readonly head: Uint8Array;
   readonly rejoinSecret: Uint8Array;
 }
@@ -392,7 +399,7 @@ export function parseControl(bytes: Uint8Array): { statements: readonly Uint8Arr
   if (typeof items !== "object" || items instanceof Uint8Array || items.length !== 2) malformed("a control of 2 items");
   const rekey = bytesItem("a rekey", items[1], 0, MAX_CONTROL_BYTES);
   return {
-    statements: listItem("statements", items[0], 0, MAX_STATEMENT_BYTES),
+    statements: listItem("statements", items[0], MIN_STATEMENT_BYTES, MAX_STATEMENT_BYTES),
     rekey: rekey.length === 0 ? undefined : rekey,
   };
 }
@@ -440,7 +447,7 @@ export function parseReplyPlaintext(bytes: Uint8Array): ReplyPlaintext {
   const isRooted = salt.length > 0;
   const topicKey = bytesItem("a topic key", items[4], KEY_BYTES, isRooted ? RETURN_WRAP_BYTES : KEY_BYTES);
   const roots = listItem("roots", items[6], KEY_BYTES, KEY_BYTES);
-  const statements = listItem("statements", items[7], 0, MAX_STATEMENT_BYTES);
+  const statements = listItem("statements", items[7], MIN_STATEMENT_BYTES, MAX_STATEMENT_BYTES);
   const head = bytesItem("a head", items[8], isRooted ? KEY_BYTES : 0, isRooted ? MAX_CONTROL_BYTES : 0);
   const rejoinSecret = bytesItem("a rejoin secret", items[9], isRooted ? KEY_BYTES : 0);
   const isFit = isRooted

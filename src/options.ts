@@ -10,6 +10,7 @@ export const TOPIC_OPTIONS = [
   "name",
   "participants",
   "maxPayloadBytes",
+  "maxWireBytes",
   "maxClockSkew",
   "clock",
   "backend",
@@ -66,8 +67,14 @@ export interface TopicOptions {
    * variable STRINGPHONE_BACKEND names, is a `BackendError`. Default: `auto`.
    */
   readonly backend?: "auto" | "native" | "wasm";
-  /** Bytes of the largest payload, sent or received: up to 256 MiB. Default: 16 MiB. */
+  /** Bytes of the largest payload, sent or received: up to 256 MiB. Default: 16 MiB, or what `maxWireBytes` leaves room for. */
   readonly maxPayloadBytes?: number;
+  /**
+   * Bytes of the largest message that the broker takes, from 16 KiB on: nothing larger is made. What a call would have to say beyond it is
+   * a `MessageTooLargeError`, before anything changes. A rekey takes 56 bytes for each participant and some statements; a reply takes all
+   * statements, about 250 bytes for each. Default: no limit but those of the protocol, 8 MiB for these two.
+   */
+  readonly maxWireBytes?: number;
   /** Milliseconds by which honest clocks may differ. Default: 5 minutes. */
   readonly maxClockSkew?: number;
   /**
@@ -115,7 +122,7 @@ export interface LoadOptions extends Omit<TopicOptions, "seed" | "topicKey" | "n
 
 /** What somebody is admitted as. */
 export interface AdmitOptions {
-  /** `publisher` sends and reads, `reader` only reads, `admin` also admits, revokes and rekeys. Default: `publisher`. */
+  /** `publisher` sends and reads, `reader` only reads, `admin` also admits, revokes and rekeys. Default: the role that it has, else `publisher`. */
   readonly role?: Role;
   /** What people call it: at most 64 bytes, without control characters. All participants see it. Default: what it was called. */
   readonly name?: string;

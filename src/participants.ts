@@ -28,7 +28,7 @@ export class Members {
   }
 
   #set(members: readonly Member[]): void {
-    this.#list = members;
+    this.#list = Object.freeze(members);
     this.#byHint = new Map();
     for (const { participant } of members) {
       this.#byHint.set(participant.hint, [...(this.#byHint.get(participant.hint) ?? []), participant]);
@@ -45,6 +45,17 @@ export class Members {
 }
 
 const NOBODY: readonly Participant[] = [];
+
+/** A public key (32 bytes) or an id (16 bytes), as a caller names a participant. */
+export function expectKeyOrId(value: unknown): Uint8Array {
+  const bytes = expectBytes("participant", value);
+  if (bytes.length !== KEY_BYTES && bytes.length !== ID_BYTES) {
+    throw new RangeError(
+      `"participant" expected a public key of ${KEY_BYTES} bytes or an id of ${ID_BYTES}, got length=${bytes.length}`,
+    );
+  }
+  return bytes;
+}
 
 export class Pins {
   readonly #byKey = new Map<string, Participant>();
@@ -77,13 +88,7 @@ export class Pins {
 
   /** Removes whoever has this public key (32 bytes) or this id (16 bytes). Says whether somebody did. */
   remove(keyOrId: Uint8Array): boolean {
-    const { length } = expectBytes("participant", keyOrId);
-    if (length !== KEY_BYTES && length !== ID_BYTES) {
-      throw new RangeError(
-        `"participant" expected a public key of ${KEY_BYTES} bytes or an id of ${ID_BYTES}, got length=${length}`,
-      );
-    }
-    const hex = toHex(keyOrId);
+    const hex = toHex(expectKeyOrId(keyOrId));
     const matches = this.list().filter((one) => one.hex === hex || toHex(one.id) === hex);
     for (const match of matches) {
       this.#byKey.delete(match.hex);

@@ -42,6 +42,11 @@ export const REASONS = ["requested", "removal", "repair"] as const;
 /** Why an epoch began: somebody asked for it, somebody was removed, or what was there before did not reach everybody. */
 export type RekeyReason = (typeof REASONS)[number];
 
+/** The most bytes of a rekey for so many recipients, as it stands in a message. */
+export function mostRekeyBytes(recipients: number): number {
+  return 320 + recipients * (SENDER_HINT_BYTES + WRAP_BYTES);
+}
+
 /** A rekey without its wraps: what is signed of it, and handed on in replies. */
 export interface RekeyHead {
   readonly issuerKey: Uint8Array;

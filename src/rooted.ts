@@ -2,37 +2,47 @@
  * A rooted topic as one participant sees it: which epoch counts, what follows from a statement, a rekey or a
  * reply, and what is missing (PROTOCOL §10 to §12). Nothing here knows messages, and nothing is sent from here.
  */
-import { equalBytes, fromHex, toHex, wipe } from "./bytes.js";
+import { equalBytes, equalSecrets, fromHex, toHex, wipe } from "./bytes.js";
+import { headLength } from "./cbor.js";
 import { hash, kdf, randomBytes } from "./crypto.js";
 import {
   DependantsError,
   ForbiddenError,
   ForeignReplyError,
   MalformedMessageError,
+  MessageTooLargeError,
   MissingTopicKeyError,
   UntrustedKeyError,
 } from "./errors.js";
 import type { RekeyWant } from "./events.js";
 import { Generations } from "./generations.js";
 import { expectIdentityKey, type Identity, Participant } from "./identity.js";
-import type { Epoch, FoundKey, Keyring } from "./keyring.js";
+import { commitmentOf, type Epoch, epochIdOf, type FoundKey, type Keyring } from "./keyring.js";
 import {
   KEY_BYTES,
+  MAX_CONTROL_BYTES,
+  MAX_CONTROL_STATEMENTS,
   MAX_DIGESTS,
   MAX_EPOCH,
-  MAX_REJOIN_SECRETS,
+  MAX_KNOWN_PARTICIPANTS,
   MAX_REPUBLISHED,
   MAX_RETAINED_NAMES,
+  MAX_SIGNED_AGAIN,
   MAX_STATEMENT_VERSION,
-  REJOIN_LIFETIME,
+  MAX_STATEMENTS_PER_ISSUER,
+  MAX_TOLD_EPOCH,
+  SALT_BYTES,
   SENDER_HINT_BYTES,
 } from "./limits.js";
+import type { ReplyContent } from "./message.js";
 import type { Member } from "./participants.js";
+import { type RejoinSecret, RejoinSecrets } from "./rejoin.js";
 import {
   formatHead,
   formatRekey,
   headOf,
   makeRekey,
+  mostRekeyBytes,
   openRekey,
   parseHead,
   parseRekey,
@@ -48,11 +58,13 @@ import {
   isRoleStatement,
   parseStatement,
   type RoleStatement,
+  renewalHash,
   signRole,
   statementHash,
   type WrapStatement,
 } from "./statements.js";
 import { TopicKey } from "./topic-key.js";
+import { type Unsettled, UnsettledStatements } from "./unsettled.js";
 import type { WrapKeys } from "./wrap-keys.js";
 
 /** Of those whose role rests on somebody who is an admin no more: who keeps it. `undefined` where nobody said. */
@@ -66,19 +78,6 @@ export interface Control {
   readonly rekey: Uint8Array | undefined;
   /** What it is sealed under. */
   readonly under: TopicKey;
-}
-
-/** What somebody with our key needs to take part. */
-export interface Handover {
-  readonly epoch: number;
-  readonly generation: number;
-  readonly topicKey: Uint8Array;
-  readonly salt: Uint8Array;
-  readonly roots: readonly Uint8Array[];
-  readonly statements: readonly Uint8Array[];
-  /** The commitment of a topic's first key, or the head of the rekey that started the epoch. */
-  readonly head: Uint8Array;
-  readonly rejoinSecret: Uint8Array;
 }
 
 /** What happened, for the application. */
@@ -98,43 +97,35 @@ export type Change =
   /** Nobody needs what is retained under these names any more. */
   | { readonly type: "expired"; readonly names: readonly string[] };
 
-/** What one may come back with: a secret of an epoch, and who had it. */
-export interface RejoinSecret {
-  readonly id: string;
-  readonly epoch: number;
-  readonly secret: Uint8Array;
-  /** First 8 bytes of the ids of those to whom it was wrapped. */
-  readonly recipients: Uint8Array;
-  readonly issuer: string | undefined;
-  /** By the clock. */
-  readonly since: number;
-}
-
 export interface SavedRooted {
   readonly salt: Uint8Array;
   readonly roots: readonly Uint8Array[];
   readonly statements: SavedStatements;
   readonly winner: string | undefined;
   readonly rejoinSecrets: readonly RejoinSecret[];
-  readonly handed: readonly (readonly [string, readonly string[]])[];
   readonly digests: readonly string[];
   readonly settled: readonly string[];
   readonly unsettled: readonly Readonly<Unsettled>[];
   /** Who was on the roster since the epoch that counts does, and is no more. */
   readonly seen: readonly string[];
-  readonly removal: { readonly id: string; readonly digest: number } | undefined;
+  /** Whose newest wrap key is doubted. */
+  readonly doubted: readonly string[];
+  readonly removal: Readonly<Removal> | undefined;
+  readonly sealedUnder: readonly (readonly [name: string, epoch: string])[];
 }
 
-/** A statement that others may not know. */
-export interface Unsettled {
-  readonly bytes: Uint8Array;
-  /** Whether it was published under the epoch that counts, by us or by somebody else. */
-  isSpread: boolean;
+/** Our last rekey with a removal in it. */
+export interface Removal {
+  readonly id: string;
+  /** How many digests there were before it. */
+  digest: number;
+  /** The epoch that counted last whose issuer knew of it. */
+  knownIn: string | undefined;
 }
 
-/** A handover that was checked. */
-export interface CheckedHandover {
-  readonly given: Handover;
+/** A reply that was checked. */
+export interface CheckedReply {
+  readonly given: ReplyContent;
   readonly staged: Staged;
   readonly head: RekeyHead | undefined;
 }
@@ -143,8 +134,16 @@ export function topicIdOf(salt: Uint8Array, roots: readonly Uint8Array[]): Uint8
   return hash("topicId", roots, salt);
 }
 
+/** The most bytes of a wire message with statements but for those, and for its rekey; and what a reply has besides. */
+const ENVELOPE_BYTES = 256;
+const REPLY_ENVELOPE_BYTES = 2048;
+
 function hintAt(recipients: Uint8Array, at: number): string {
   return toHex(recipients.subarray(at, at + SENDER_HINT_BYTES));
+}
+
+function recipientsOf({ head }: Epoch): Uint8Array {
+  return head?.recipients ?? new Uint8Array(0);
 }
 
 function hintsOf(recipients: Uint8Array): Set<string> {
@@ -154,14 +153,13 @@ function hintsOf(recipients: Uint8Array): Set<string> {
 }
 
 const participants = new Map<string, Participant>();
-const MOST_PARTICIPANTS = 65_536;
 
 /** The participant with this public key, in hex. Made once: its id is a hash. */
 export function participantOf(hex: string): Participant {
   let participant = participants.get(hex);
   if (participant === undefined) {
     participant = new Participant(fromHex(hex));
-    if (participants.size >= MOST_PARTICIPANTS) participants.delete(participants.keys().next().value as string);
+    if (participants.size >= MAX_KNOWN_PARTICIPANTS) participants.delete(participants.keys().next().value as string);
     participants.set(hex, participant);
   }
   return participant;
@@ -180,25 +178,28 @@ export class Rooted {
   readonly #self: string;
   readonly #keyring: Keyring;
   readonly #wrapKeys: WrapKeys;
+  readonly #maxWireBytes: number;
   #winner: Epoch | undefined;
-  #rejoinSecrets: RejoinSecret[] = [];
-  /** Whom we gave the key of an epoch in a reply. */
-  readonly #handed = new Map<string, Set<string>>();
+  readonly #rejoinSecrets = new RejoinSecrets();
   /** What our statements were called, the newest last. */
   #digests: string[] = [];
-  /** Epochs of which an admin told us all that it knew. */
+  /** Epochs of whose issuer we know, or knew, just what it did; or of which an admin told us all. */
   readonly #settled = new Set<string>();
   /** What others may not know: since the last time that the issuer of the epoch that counts knew just what we did. */
-  readonly #unsettled = new Map<string, Unsettled>();
+  readonly #unsettled = new UnsettledStatements();
   /** Who was on the roster at any time since the epoch that counts does: each of them may have been given its key, by whomever. */
   readonly #seen = new Set<string>();
   /** Under which epoch the statements that are retained were sealed last, by the names that they are retained under. */
   readonly #sealedUnder = new Map<string, string>();
-  /** Our last rekey with a removal in it, and how many digests there were before it. */
-  #removal: { id: string; digest: number } | undefined;
+  /**
+   * Whose newest wrap key is known by its own word alone, under an epoch that did not count any more or from a reply: everybody who was
+   * removed since may have said it, with a stolen seed. To such a one no key is given without a person.
+   */
+  readonly #doubted = new Set<string>();
+  #removal: Removal | undefined;
 
   constructor(
-    place: { identity: Identity; name: string; keyring: Keyring; wrapKeys: WrapKeys },
+    place: { identity: Identity; name: string; keyring: Keyring; wrapKeys: WrapKeys; maxWireBytes: number },
     topic: { salt: Uint8Array; roots: readonly Uint8Array[] },
   ) {
     this.salt = topic.salt;
@@ -208,6 +209,7 @@ export class Rooted {
     this.#self = place.identity.participant.hex;
     this.#keyring = place.keyring;
     this.#wrapKeys = place.wrapKeys;
+    this.#maxWireBytes = Math.min(place.maxWireBytes, MAX_CONTROL_BYTES);
     this.statements = new StatementSet({ topicId: this.topicId, name: place.name }, topic.roots.map(toHex));
   }
 
@@ -220,6 +222,14 @@ export class Rooted {
     return this.#winner;
   }
 
+  /** The number of the epoch to which somebody was admitted last, if that is known. */
+  epochOfAdmission(participant: string): number | undefined {
+    const head = this.roster.get(participant)?.statement?.head;
+    if (head === undefined || head === "") return undefined;
+    for (const epoch of this.#keyring.epochs) if (commitmentOf(epoch) === head) return epoch.number;
+    return undefined;
+  }
+
   /** Everybody on the roster, by rank. */
   members(): Member[] {
     const members: Member[] = [];
@@ -230,10 +240,14 @@ export class Rooted {
     return members;
   }
 
-  /** Whether anything is said of somebody with this hint, the key of a table. */
-  knowsHint(hint: string): boolean {
-    for (const subject of this.statements.subjects()) if (participantOf(subject).hint === hint) return true;
-    return false;
+  /** Those with this hint, the key of a table, of whom anything is said. */
+  withHint(hint: string): string[] {
+    return [...this.statements.subjects()].filter((subject) => participantOf(subject).hint === hint);
+  }
+
+  /** Whether somebody else could answer an introduction of ours. */
+  get hasOtherAdmin(): boolean {
+    return this.roster.admins.some((admin) => admin !== this.#self);
   }
 
   /** Whether we were on the roster, and are no more. */
@@ -250,7 +264,7 @@ export class Rooted {
   begin(key: Uint8Array, wrap: WrapStatement, clock: number): void {
     const epoch = this.#keyring.addFirst(key);
     this.statements.add(this.statements.stage([formatRenewal(wrap)]));
-    this.#rememberRejoin(epoch, key, clock);
+    this.#addRejoin(epoch, rejoinSecretOf(key), clock);
     this.#settle(0);
   }
 
@@ -269,20 +283,19 @@ export class Rooted {
     now: number,
   ): { control: Control; changes: Change[] } {
     const subject = toHex(subjectKey);
-    this.#expectMaySpeak(subject, `give anybody a role`);
+    this.#expectAdmin("give anybody a role");
     const under = this.#usableKey();
     const { role, name, wrap = this.statements.wrapOf(subject) } = content;
-    const head = this.#winner?.id ?? "";
+    const head = this.#winner === undefined ? "" : commitmentOf(this.#winner);
     const known = this.roster.get(subject);
-    if (known !== undefined && known.role === role && this.#isBeyondUs(known.rank)) {
-      // It has this role by somebody whom ours could not outdo. Only its wrap key is news, where it has a new one.
-      if (wrap !== undefined) return this.announceWrapKey(wrap, now);
-    }
-    const version = this.#nextVersion(subject);
+    // It may have this role by somebody whom ours could not outdo. That it is given this key is to be said all the same.
+    const isSaid = known !== undefined && known.role === role && this.#isBeyondUs(known.rank);
+    if (this.statements.get(this.#self, subject) === undefined) this.#expectRoom(1);
+    const version = this.#nextVersion(subject, role);
     const signed = signRole(this.#identity, this.topicId, { subjectKey, version, role, name, head, wrap });
     const staged = this.statements.stage([signed.bytes]);
     const after = this.statements.rosterWith(staged).get(subject);
-    if (after?.statement?.hash !== signed.hash && !this.statements.roots.includes(subject)) {
+    if (!isSaid && after?.statement?.hash !== signed.hash && !this.statements.roots.includes(subject)) {
       throw new ForbiddenError(
         `somebody of a smaller rank than ours, or the participant itself, says otherwise: ask an admin of a smaller rank`,
       );
@@ -295,17 +308,18 @@ export class Rooted {
   }
 
   /**
-   * Says that somebody has no role any more, and starts an epoch without it.
+   * Says that somebody else has no role any more, and starts an epoch without it.
    *
    * @param keep of those whose role rests on an admin that is revoked: who keeps it
    */
   revoke(subjectKey: Uint8Array, keep: Keep, clock: number, now: number): { control: Control; changes: Change[] } {
     const subject = toHex(subjectKey);
-    this.#expectMaySpeak(subject, `revoke anybody`);
-    if (subject === this.#self) {
-      throw new ForbiddenError("an admin cannot leave by itself: another admin revokes it, and keeps whom it admitted");
+    this.#expectAdmin("revoke anybody");
+    if (this.statements.roots.includes(subject)) {
+      throw new ForbiddenError("a root is one for life: nobody revokes it");
     }
-    const signed = this.#sign(subjectKey, this.#nextVersion(subject), "revoked", undefined);
+    if (this.statements.get(this.#self, subject) === undefined) this.#expectRoom(1);
+    const signed = this.#sign(subjectKey, this.#nextVersion(subject, "revoked"), "revoked", undefined);
     const staged = this.#stageWithout(subject, signed, keep);
     const standing = this.statements.rosterWith(staged).get(subject);
     if (standing !== undefined && standing.role !== "revoked") {
@@ -330,33 +344,50 @@ export class Rooted {
   /** Verifies what takes away somebody's role, and all that has to be said with it so that nobody else comes or goes by it. */
   #stageWithout(subject: string, signed: RoleStatement, keep: Keep): Staged {
     if (!this.roster.isAdmin(subject)) return this.#stageSigned([signed]);
-    const said = [signed, ...this.#signAgain(subject, keep)];
-    const staged = this.#stageSigned(said);
-    // Admins whose own role rested on this one are none any more either, and whom they revoked must not come back.
-    const roster = this.statements.rosterWith(staged);
-    const back = [...membersOf(roster)].filter((one) => this.roster.get(one)?.role === "revoked");
-    const again = back.map((one) => this.#sign(fromHex(one), this.#nextVersion(one, roster), "revoked", undefined));
-    return again.length === 0 ? staged : this.#stageSigned([...said, ...again]);
+    const dependants = this.dependantsOf(subject);
+    if (keep === undefined && dependants.length > 0) throw new DependantsError(dependants.map(fromHex));
+    // Only what those say is to be outdone who stay admins: the others may have chosen the greatest version there is.
+    const without = this.statements.rosterWith(this.#stageSigned([signed]));
+    const kept = dependants
+      .filter((one) => one !== this.#self && (keep === "all" || (keep instanceof Set && keep.has(one))))
+      .flatMap((one) => this.roster.get(one)?.statement ?? [])
+      .flatMap((one) => {
+        // Where somebody who comes back by this took the greatest version there is, it falls with its admin: a removal must be possible.
+        const version = this.#freeVersion(one.subject, one.role, without);
+        return version === undefined ? [] : [this.#sign(one.subjectKey, version, one.role, one)];
+      });
+    const said = [signed, ...kept];
+    this.#expectRoom(said.length);
+    const roster = this.statements.rosterWith(this.#stageSigned(said));
+    const room = MAX_STATEMENTS_PER_ISSUER - this.statements.countBy(this.#self) - said.length;
+    const again = this.#whoseRevocationsFall(subject, roster)
+      .slice(0, room)
+      .map((one) => this.#sign(fromHex(one), this.#nextVersion(one, "revoked", roster), "revoked", undefined));
+    return this.#stageSigned([...said, ...again]);
   }
 
-  /** Signs again what an admin said that is none any more: its revocations, and the admissions that are kept. */
-  #signAgain(admin: string, keep: Keep): RoleStatement[] {
-    const dependants = this.dependantsOf(admin);
-    if (keep === undefined && dependants.length > 0) {
-      throw new DependantsError(dependants.map(fromHex));
-    }
-    const kept = new Set(keep === "all" ? dependants : dependants.filter((one) => keep !== "none" && keep?.has(one)));
-    const again: RoleStatement[] = [];
-    for (const statement of this.statements.by(admin)) {
-      const { subject, subjectKey, role } = statement;
-      if (subject === this.#self || subject === admin || this.statements.roots.includes(subject)) continue;
-      const isRevocation = role === "revoked" && this.roster.get(subject)?.role === "revoked";
-      if (!isRevocation && !kept.has(subject)) continue;
-      // Only what admins say that stay is to be outdone: a version that the other one chose may be the greatest there is.
-      const version = this.#nextVersion(subject, this.roster, admin);
-      again.push(this.#sign(subjectKey, version, role, statement));
-    }
-    return again;
+  /**
+   * Who was revoked by an admin that is removed, or by those whose own role rested on it. First those who would be back. Of the others,
+   * whom somebody may still have admitted in a statement that is underway, some: a bad admin can revoke thousands that never were.
+   */
+  #whoseRevocationsFall(admin: string, after: Roster<RoleStatement>): string[] {
+    const back = [...membersOf(after)].filter((one) => this.roster.get(one)?.role === "revoked");
+    const isAdmitted = (one: string): boolean => this.statements.about(one).some(({ role }) => role !== "revoked");
+    const others = this.statements
+      .by(admin)
+      .filter(({ role, subject }) => role === "revoked" && this.roster.get(subject)?.role === "revoked")
+      .map(({ subject }) => subject)
+      .filter((one) => one !== admin && !isOn(after, one) && !this.statements.roots.includes(one))
+      .sort((a, b) => Number(isAdmitted(b)) - Number(isAdmitted(a)));
+    return [...back, ...others.slice(0, MAX_SIGNED_AGAIN)];
+  }
+
+  /** What is said beyond the bound would push out what was said before. */
+  #expectRoom(count: number): void {
+    if (this.statements.countBy(this.#self) + count <= MAX_STATEMENTS_PER_ISSUER) return;
+    throw new ForbiddenError(
+      `one admin may speak of ${MAX_STATEMENTS_PER_ISSUER} participants at most: keep fewer, or let another admin do it`,
+    );
   }
 
   #sign(
@@ -389,7 +420,7 @@ export class Rooted {
     const under = this.#usableKey();
     const signed = this.#sign(
       Participant.keyOf(this.#identity.participant),
-      this.#nextVersion(this.#self),
+      this.#nextVersion(this.#self, "revoked"),
       "revoked",
       undefined,
     );
@@ -414,6 +445,13 @@ export class Rooted {
       const hint = Participant.hintOf(participantOf(member));
       return [{ identityKey: wrap.identityKey, wrapKey: wrap.wrapKey, hint }];
     });
+    const said = distinct([...this.#chain(this.#self), ...staged.roles.map(({ bytes }) => bytes)]);
+    let length = lengthOf(said) + mostRekeyBytes(recipients.length);
+    this.#expectFits(length);
+    for (const bytes of distinct(reason === "repair" ? this.#grounds(under) : [])) {
+      length += lengthOf([bytes]);
+      if (this.#fits(length)) said.push(bytes);
+    }
     const before = this.#digests.length;
     const changes = this.#add(staged, now, false);
     const { rekey, key } = makeRekey(this.#identity, this.topicId, under, {
@@ -423,16 +461,24 @@ export class Rooted {
       digest: this.statements.digest,
     });
     const epoch = this.#addEpoch(headOf(rekey), parent, new Generations(key), now);
-    this.#rememberRejoin(epoch, key, clock);
+    this.#addRejoin(epoch, rejoinSecretOf(key), clock);
     wipe(key);
     if (staged.roles.some(({ role }) => role === "revoked") || this.#removal !== undefined) {
-      this.#removal = { id: epoch.id, digest: before };
+      this.#removal = { id: epoch.id, digest: before, knownIn: undefined };
     }
-    const grounds = reason === "repair" ? this.#grounds(under) : [];
-    const said = [...this.#chain(this.#self), ...staged.roles.map(({ bytes }) => bytes), ...grounds];
     changes.push(...this.#settle(now));
     const name = toHex(rekey.commitment.subarray(0, SENDER_HINT_BYTES));
     return { control: { name, statements: distinct(said), rekey: formatRekey(rekey), under }, changes };
+  }
+
+  /** Before anything changes: what nobody would get must not be held to be said. */
+  #expectFits(bytes: number): void {
+    if (this.#fits(bytes)) return;
+    throw new MessageTooLargeError(bytes + ENVELOPE_BYTES, this.#maxWireBytes, "wire message");
+  }
+
+  #fits(bytes: number): boolean {
+    return bytes + ENVELOPE_BYTES <= this.#maxWireBytes;
   }
 
   /**
@@ -450,7 +496,9 @@ export class Rooted {
       }
     }
     const bytes = grounds.slice(0, MAX_REPUBLISHED).flatMap((one) => [...this.#chain(one.issuer), one.bytes]);
-    const doubtful = [...this.#unsettled.values()].flatMap((one) => this.#control(one.bytes, under).statements);
+    const doubtful = [...this.#unsettled]
+      .filter(({ bytes }) => this.#isToHandOn(bytes))
+      .flatMap(({ bytes }) => this.#control(bytes, under).statements);
     return [...bytes, ...doubtful];
   }
 
@@ -486,32 +534,34 @@ export class Rooted {
     return (this.statements.chainOf(issuer) ?? []).map(({ bytes }) => bytes);
   }
 
-  #expectMaySpeak(subject: string, what: string): void {
+  #expectAdmin(what: string): void {
     if (!this.roster.isAdmin(this.#self)) throw new ForbiddenError(`only an admin may ${what}`);
-    if (this.statements.roots.includes(subject) && what === "revoke anybody") {
-      throw new ForbiddenError("a root is one for life: nobody revokes it");
-    }
   }
 
   /**
-   * A version above all that ours has to outdo about a subject: of our own rank and smaller ones, and of all revocations. Not of what
-   * `but` says, who is an admin no more. What others of a larger rank say gives way to ours anyway; a bad one of them may have taken the
-   * greatest version there is.
+   * A version above all that ours has to outdo about a subject: of our own rank and smaller ones, and of all revocations; about ourselves,
+   * of everybody. What others of a larger rank say gives way to ours anyway; a bad one of them may have taken the greatest version there
+   * is. A revocation needs no greater one than that: of equal versions, the lesser privilege counts.
    */
-  #nextVersion(subject: string, roster = this.roster, but?: string): number {
+  #nextVersion(subject: string, role: Role | "revoked", roster = this.roster): number {
+    const version = this.#freeVersion(subject, role, roster);
+    if (version !== undefined) return version;
+    throw new ForbiddenError(
+      "somebody took the greatest version there is for what it says of this participant: revoke that admin first, or pair with another identity",
+    );
+  }
+
+  /** The same, or nothing. */
+  #freeVersion(subject: string, role: Role | "revoked", roster: Roster<RoleStatement>): number | undefined {
     const ownRank = roster.rankOf(this.#self) ?? 0;
     let version = this.statements.get(this.#self, subject)?.version ?? 0;
-    for (const { issuer, role, version: said } of this.statements.about(subject)) {
+    for (const { issuer, role: saidRole, version: said } of this.statements.about(subject)) {
       const rank = issuer === subject ? 0 : roster.rankOf(issuer);
-      if (rank === undefined || issuer === but) continue;
-      if (rank <= ownRank || role === "revoked") version = Math.max(version, said);
+      if (rank === undefined) continue;
+      if (rank <= ownRank || saidRole === "revoked" || subject === this.#self) version = Math.max(version, said);
     }
-    if (version >= MAX_STATEMENT_VERSION) {
-      throw new ForbiddenError(
-        "somebody took the greatest version there is for what it says of this participant: revoke that admin first",
-      );
-    }
-    return version + 1;
+    if (version < MAX_STATEMENT_VERSION) return version + 1;
+    return role === "revoked" ? MAX_STATEMENT_VERSION : undefined;
   }
 
   // ——— What others say ———
@@ -538,7 +588,7 @@ export class Rooted {
       const epoch = this.#addEpoch(headOf(rekey), under.epoch, key && new Generations(key), now);
       if (opened.result === "opened") {
         this.#wrapKeys.opened(opened.wrapKey, now);
-        this.#rememberRejoin(epoch, opened.key, clock);
+        this.#addRejoin(epoch, rejoinSecretOf(opened.key), clock);
         wipe(opened.key);
         changes.push({ type: "key" });
       }
@@ -555,7 +605,7 @@ export class Rooted {
     }
     const issuer = toHex(rekey.issuerKey);
     this.#expectIssuer(issuer, staged);
-    if (this.#keyring.epoch(toHex(rekey.commitment)) !== undefined) return undefined;
+    if (this.#keyring.epoch(epochIdOf(rekey)) !== undefined) return undefined;
     verifyHead(this.topicId, rekey);
     if (!this.#keyring.hasRoom(issuer, epoch.id)) return undefined;
     return openRekey(this.topicId, key, rekey, this.#identity.participant, this.#wrapKeys.pairs);
@@ -569,14 +619,21 @@ export class Rooted {
     );
   }
 
-  #addEpoch(head: RekeyHead, parent: Epoch | undefined, keys: Generations | undefined, now: number): Epoch {
+  #addEpoch(
+    head: RekeyHead,
+    parent: Epoch | undefined,
+    keys: Generations | undefined,
+    now: number,
+    isProven = keys !== undefined,
+  ): Epoch {
     const epoch = {
-      id: toHex(head.commitment),
+      id: epochIdOf(head),
       number: head.epoch,
       head,
       issuer: toHex(head.issuerKey),
       parent: parent?.id,
       keys,
+      isProven,
     };
     return this.#keyring.add(epoch, now);
   }
@@ -584,24 +641,27 @@ export class Rooted {
   /** Makes statements part of what we know; `settle` says whether to draw the conclusions now. */
   #add(staged: Staged, now: number, settle = true, isSpread = true): Change[] {
     const before = this.roster;
-    const replaced = staged.roles.flatMap(({ issuer, subject }) => this.statements.get(issuer, subject)?.hash ?? []);
-    if (isSpread) this.#noteSpread(staged.names);
-    if (!this.statements.add(staged)) return settle ? this.#settle(now) : [];
-    for (const { bytes, hash: name } of staged.roles) this.#unsettled.set(name, { bytes, isSpread });
-    for (const wrap of staged.wraps) {
-      const bytes = formatRenewal(wrap);
-      const name = statementHash(bytes);
-      if (staged.names.has(name)) this.#unsettled.set(name, { bytes, isSpread });
+    const replaced = staged.roles.flatMap(({ issuer, subject }) => this.statements.get(issuer, subject) ?? []);
+    const renewed = [...staged.wraps.keys()].flatMap((one) => this.statements.wrapOf(one) ?? []);
+    if (isSpread) {
+      this.#unsettled.noteSpread(staged.names);
+      for (const one of this.#doubted) if (staged.names.has(this.#renewalOf(one))) this.#doubted.delete(one);
     }
-    for (const name of this.#unsettled.keys()) {
-      if (this.#unsettled.size <= MAX_REPUBLISHED) break;
-      this.#unsettled.delete(name);
+    if (!this.statements.add(staged)) return settle ? this.#settle(now) : [];
+    for (const { bytes, hash: name } of staged.roles) this.#unsettled.add(name, bytes, isSpread);
+    const vouchedFor = this.#vouchedFor(staged);
+    for (const [participant, wrap] of staged.wraps) {
+      const isVouchedFor = vouchedFor.has(renewalHash(wrap));
+      if (!isVouchedFor) this.#unsettled.add(renewalHash(wrap), formatRenewal(wrap), isSpread);
+      if (isVouchedFor || isSpread) this.#doubted.delete(participant);
+      else this.#doubted.add(participant);
     }
     const changes = this.#standings(before, staged);
-    const names = replaced.filter((name) => !this.statements.has(name)).map(nameOf);
+    const expired = replaced.filter((one) => !this.statements.has(one)).map(({ hash: name }) => name);
+    const names = [...expired, ...renewed.map(renewalHash)].map(nameOf);
     if (names.length > 0) changes.push({ type: "expired", names });
     const own = this.statements.wrapOf(this.#self);
-    if (staged.wraps.some((wrap) => wrap === own) && own !== undefined && !this.#wrapKeys.made(own)) {
+    if (own !== undefined && staged.wraps.get(this.#self) === own && !this.#wrapKeys.made(own)) {
       changes.push({ type: "seed-stolen", wrapKey: new Uint8Array(own.wrapKey) });
     }
     return settle ? [...changes, ...this.#settle(now)] : changes;
@@ -618,11 +678,15 @@ export class Rooted {
     }
   }
 
-  #noteSpread(names: Iterable<string>): void {
-    for (const name of names) {
-      const unsettled = this.#unsettled.get(name);
-      if (unsettled !== undefined) unsettled.isSpread = true;
-    }
+  /** Names of the wrap statements that came in what an admin said. */
+  #vouchedFor({ roles }: Staged): Set<string> {
+    const said = roles.filter(({ issuer }) => this.roster.isAdmin(issuer));
+    return new Set(said.flatMap(({ wrap }) => (wrap === undefined ? [] : renewalHash(wrap))));
+  }
+
+  #renewalOf(participant: string): string {
+    const wrap = this.statements.wrapOf(participant);
+    return wrap === undefined ? "" : renewalHash(wrap);
   }
 
   #standings(before: Roster<RoleStatement>, { roles }: Staged): Change[] {
@@ -705,16 +769,25 @@ export class Rooted {
     const winner = this.#winnerUnder(roster);
     const isNew = winner !== this.#winner;
     this.#winner = winner;
-    if (isNew) this.#seen.clear();
+    const isAgreed = winner !== undefined && this.#issuerKnew(winner, digest);
+    if (winner !== undefined) this.#noteAgreement(winner);
+    if (isNew || isAgreed) this.#seen.clear();
     for (const member of membersOf(roster)) this.#seen.add(member);
-    if (isNew) for (const unsettled of this.#unsettled.values()) unsettled.isSpread = false;
-    if (winner !== undefined && this.#issuerKnew(winner, digest)) this.#unsettled.clear();
+    if (isNew) this.#unsettled.unspread();
+    if (isAgreed) this.#unsettled.clear();
     for (const id of this.#settled) if (this.#keyring.epoch(id) === undefined) this.#settled.delete(id);
-    for (const id of this.#handed.keys()) if (this.#keyring.epoch(id) === undefined) this.#handed.delete(id);
     const sending = winner !== undefined && this.#mayUse(winner) ? winner : undefined;
     this.#send(sending, now);
     if (isNew && winner !== undefined) changes.push({ type: "epoch", epoch: winner, reason: winner.head?.reason });
     return changes;
+  }
+
+  /** What an epoch's issuer knew is one of the last things that we knew ourselves: that is so for ever, and the digests are forgotten. */
+  #noteAgreement({ id, head }: Epoch): void {
+    if (head === undefined) return;
+    const at = this.#digests.lastIndexOf(toHex(head.digest));
+    if (at >= 0) this.#settled.add(id);
+    if (this.#removal !== undefined && at >= this.#removal.digest) this.#removal.knownIn = id;
   }
 
   /** Sends under an epoch from now on, and never again under the one before; or under none for the time being. */
@@ -741,12 +814,12 @@ export class Rooted {
 
   /** Whether there is nothing that an epoch's issuer knew and we do not, as far as can be told. */
   #agrees({ id, head }: Epoch): boolean {
-    return head === undefined || this.#settled.has(id) || this.#digests.includes(toHex(head.digest));
+    return head === undefined || this.#settled.has(id);
   }
 
   /** Who has or may have the key of the epoch that counts, and is not on the roster. */
   *#formerHolders(epoch: Epoch): Iterable<string> {
-    const hints = hintsOf(epoch.head?.recipients ?? new Uint8Array(0));
+    const hints = hintsOf(recipientsOf(epoch));
     for (const participant of this.statements.subjects()) {
       if (this.isMember(participant)) continue;
       if (this.#seen.has(participant) || this.#wasGiven(participant, epoch, hints)) yield participant;
@@ -755,33 +828,47 @@ export class Rooted {
 
   /** Who is on the roster, can be given the key of an epoch, and was not. */
   *#missing(epoch: Epoch): Iterable<string> {
-    const hints = hintsOf(epoch.head?.recipients ?? new Uint8Array(0));
+    const hints = hintsOf(recipientsOf(epoch));
     for (const participant of membersOf(this.roster)) {
-      if (participant === epoch.issuer || participant === this.#self) continue;
-      // The first key is a root's.
-      if (epoch.issuer === undefined && this.statements.roots.includes(participant)) continue;
+      if (participant === this.#self) continue;
       if (this.statements.wrapOf(participant) === undefined) continue;
       if (!this.#wasGiven(participant, epoch, hints)) yield participant;
     }
   }
 
-  #wasGiven(participant: string, epoch: Epoch, hints: ReadonlySet<string>): boolean {
+  /** Whether somebody made or was given the key of an epoch, as far as is known here; `hints` are those of the rekey's recipients. */
+  #wasGiven(participant: string, { id, issuer }: Pick<Epoch, "id" | "issuer">, hints: ReadonlySet<string>): boolean {
     return (
       hints.has(hintOf(participant)) ||
       // A topic's first key: one of its roots made it, and no statement says which.
-      (epoch.head === undefined && this.statements.roots.includes(participant)) ||
-      this.#handed.get(epoch.id)?.has(participant) === true ||
-      this.statements.about(participant).some(({ head }) => head === epoch.id)
+      (issuer === undefined ? this.statements.roots.includes(participant) : issuer === participant) ||
+      // Not by what others say: who was removed could name any epoch, and silence all who send under it.
+      this.statements
+        .about(participant)
+        .some(({ issuer: by, head }) => head === commitmentOf({ id }) && by !== participant && this.roster.isAdmin(by))
     );
   }
 
   /** Whether somebody has the key of an epoch who was removed: not only left by itself, which is no reason to fall silent. */
   #isHeldByRemoved(epoch: Epoch): boolean {
-    for (const participant of this.#formerHolders(epoch)) {
-      const standing = this.roster.get(participant);
-      if (standing?.revokedBy === undefined || standing.revokedBy.issuer !== participant) return true;
-    }
+    for (const participant of this.#formerHolders(epoch)) if (!this.#onlyLeft(participant)) return true;
     return false;
+  }
+
+  /** Whether somebody is not on the roster because it said so itself, and no admin did: also then it may say so, to be let read on. */
+  #onlyLeft(participant: string): boolean {
+    const { revokedBy, statement } = this.roster.get(participant) ?? {};
+    if (revokedBy?.issuer !== participant || statement?.role === "revoked") return false;
+    if (this.statements.roots.includes(participant)) return true;
+    return !this.statements
+      .about(participant)
+      .some(
+        ({ issuer, role, version }) =>
+          role === "revoked" &&
+          issuer !== participant &&
+          this.roster.isAdmin(issuer) &&
+          version >= (statement?.version ?? 0),
+      );
   }
 
   /** Why a rekey is wanted from us, if it is. */
@@ -805,8 +892,7 @@ export class Rooted {
     ) {
       if (at.id === removal.id) return false;
     }
-    const known = winner.head && this.#digests.indexOf(toHex(winner.head.digest), removal.digest);
-    return known === undefined || known < 0;
+    return removal.knownIn !== winner.id;
   }
 
   /** Why an introduction is wanted from us, if it is: what is missing cannot be had otherwise. */
@@ -820,15 +906,24 @@ export class Rooted {
   /** Whether we know something that was not published under the key that counts, and may not be known to all who have it. */
   get hasToSpread(): boolean {
     if (this.#keyring.current === undefined) return false;
-    for (const { isSpread } of this.#unsettled.values()) if (!isSpread) return true;
-    return false;
+    return isAny(this.#unspread());
+  }
+
+  /** A doubted wrap key is for its participant to announce again: otherwise we would vouch for it. */
+  #isToHandOn(bytes: Uint8Array): boolean {
+    const statement = parseStatement(bytes);
+    return isRoleStatement(statement) || statement.identity === this.#self || !this.#doubted.has(statement.identity);
+  }
+
+  *#unspread(): Iterable<Unsettled> {
+    for (const one of this.#unsettled) if (!one.isSpread && this.#isToHandOn(one.bytes)) yield one;
   }
 
   /** Each of that, to be published under the key that counts now. */
   spread(): Control[] {
     const under = this.#keyring.current;
     if (under === undefined) return [];
-    const unspread = [...this.#unsettled.values()].filter(({ isSpread }) => !isSpread);
+    const unspread = [...this.#unspread()];
     for (const unsettled of unspread) unsettled.isSpread = true;
     return unspread.map(({ bytes }) => this.#control(bytes, under));
   }
@@ -842,66 +937,87 @@ export class Rooted {
 
   // ——— Newcomers, and who comes back ———
 
+  /** The wrap key of somebody who comes back, if it can be given a key by it without a person. */
+  wrapToReturn(participant: string): WrapStatement | undefined {
+    return this.#doubted.has(participant) ? undefined : this.statements.wrapOf(participant);
+  }
+
+  /**
+   * Whether the rekey of the epoch that counts, or a role statement, says that somebody is given its key. Nobody else is: others could not
+   * know that it has it, and would send on under it when it is removed.
+   */
+  isGivenKey(participant: string): boolean {
+    const winner = this.#winner;
+    return winner !== undefined && this.#wasGiven(participant, winner, hintsOf(recipientsOf(winner)));
+  }
+
   /** What somebody needs to take part. */
-  handover(recipient: string): Handover {
+  handover(): ReplyContent {
     if (!this.roster.isAdmin(this.#self)) throw new ForbiddenError("only an admin answers introductions");
     const winner = this.#winner;
     const key = this.#keyring.current;
     if (winner === undefined || key === undefined) throw new MissingTopicKeyError("unusable");
-    const secret = this.#rejoinSecrets.find(({ id }) => id === winner.id);
-    const handed = this.#handed.get(winner.id) ?? new Set();
-    this.#handed.set(winner.id, handed.add(recipient));
+    const head = winner.head === undefined ? fromHex(winner.id) : formatHead(winner.head);
+    const statements = this.#statementsWithin(head.length + KEY_BYTES * this.roots.length);
+    const secret = this.#rejoinSecrets.of(winner.id);
     return {
       epoch: winner.number,
       generation: (winner.keys as Generations).sending,
       topicKey: key.bytes,
       salt: this.salt,
       roots: this.roots,
-      statements: this.statements.encoded(),
-      head: winner.head === undefined ? fromHex(winner.id) : formatHead(winner.head),
+      statements,
+      head,
       rejoinSecret: secret === undefined ? new Uint8Array(0) : secret.secret,
     };
   }
 
+  /** All statements that the roster rests on, and of the others as many as a reply takes beside so many bytes. */
+  #statementsWithin(others: number): Uint8Array[] {
+    const { needed, rest } = this.statements.encodedByNeed();
+    let length = others + REPLY_ENVELOPE_BYTES + lengthOf(needed);
+    this.#expectFits(length);
+    const statements = [...needed];
+    for (const bytes of rest) {
+      length += lengthOf([bytes]);
+      if (!this.#fits(length) || statements.length === MAX_CONTROL_STATEMENTS) break;
+      statements.push(bytes);
+    }
+    return statements;
+  }
+
   /** Whether a proof shows that somebody had the secret of an epoch in which the roster had it. */
-  provesReturn(participant: string, epoch: number, isProof: (secret: Uint8Array) => boolean): boolean {
+  provesReturn(
+    participant: string,
+    epoch: number,
+    clock: number | undefined,
+    isProof: (secret: Uint8Array) => boolean,
+  ): boolean {
     if (!this.isMember(participant)) return false;
-    return this.#rejoinSecrets.some((one) => {
-      if (one.epoch !== epoch) return false;
-      const had =
-        one.issuer === participant ||
-        (one.issuer === undefined && this.statements.roots.includes(participant)) ||
-        hintsOf(one.recipients).has(hintOf(participant)) ||
-        this.#handed.get(one.id)?.has(participant) === true ||
-        this.statements.about(participant).some(({ head }) => head === one.id);
-      return had && isProof(one.secret);
-    });
+    if (clock !== undefined) this.#rejoinSecrets.drop(clock, this.#winner?.id);
+    return this.#rejoinSecrets
+      .numbered(epoch)
+      .some((one) => this.#wasGiven(participant, one, hintsOf(one.recipients)) && isProof(one.secret));
   }
 
   /** What to come back with: of the epoch that we send under, or that counts. */
   get rejoinSecret(): RejoinSecret | undefined {
     const of = this.#keyring.sending ?? this.#winner;
-    return this.#rejoinSecrets.find(({ id }) => id === of?.id) ?? this.#rejoinSecrets.at(-1);
-  }
-
-  #rememberRejoin(epoch: Epoch, key: Uint8Array, clock: number): void {
-    this.#addRejoin(epoch, rejoinSecretOf(key), clock);
+    return this.#rejoinSecrets.of(of?.id) ?? this.#rejoinSecrets.newest;
   }
 
   #addRejoin(epoch: Epoch, secret: Uint8Array, clock: number): void {
-    const entry = {
-      id: epoch.id,
-      epoch: epoch.number,
-      secret,
-      recipients: epoch.head?.recipients ?? new Uint8Array(0),
-      issuer: epoch.issuer,
-      since: clock,
-    };
-    // That of the epoch that counts is handed on to newcomers, however old it is.
-    const others = this.#rejoinSecrets.filter(
-      ({ id, since }) => id !== epoch.id && (id === this.#winner?.id || clock - since < REJOIN_LIFETIME),
-    );
-    this.#rejoinSecrets = [...others, entry].slice(-MAX_REJOIN_SECRETS);
+    const { id, number, issuer } = epoch;
+    this.#rejoinSecrets.add({ id, epoch: number, secret, recipients: recipientsOf(epoch), issuer, since: clock });
+    this.#rejoinSecrets.drop(clock, this.#winner?.id);
+  }
+
+  /** @throws ForeignReplyError for a reply of another topic; InvalidKeyError, MalformedMessageError for bad roots */
+  expectTopic({ salt, roots }: ReplyContent): void {
+    if (!equalBytes(topicIdOf(salt, roots), this.topicId)) throw new ForeignReplyError();
+    for (const root of roots) expectIdentityKey(root);
+    if (new Set(this.statements.roots).size !== roots.length)
+      throw new MalformedMessageError("expected each root once");
   }
 
   /**
@@ -909,11 +1025,7 @@ export class Rooted {
    *
    * @throws ForbiddenError where its sponsor is no admin by what both know together
    */
-  check(given: Handover, sponsor: string): CheckedHandover {
-    if (!equalBytes(topicIdOf(given.salt, given.roots), this.topicId)) throw new ForeignReplyError();
-    for (const root of given.roots) expectIdentityKey(root);
-    if (new Set(this.statements.roots).size !== given.roots.length)
-      throw new MalformedMessageError("expected each root once");
+  check(given: ReplyContent, sponsor: string): CheckedReply {
     const staged = this.statements.stage(given.statements);
     if (!this.statements.rosterWith(staged).isAdmin(sponsor)) {
       throw new ForbiddenError("the sponsor of this reply is no admin: only an admin answers introductions");
@@ -922,6 +1034,8 @@ export class Rooted {
     if (head !== undefined) {
       this.#expectIssuer(toHex(head.issuerKey), staged);
       verifyHead(this.topicId, head);
+      if (head.epoch > MAX_TOLD_EPOCH)
+        throw new MalformedMessageError(`expected an epoch of at most ${MAX_TOLD_EPOCH}`);
       if (head.epoch !== given.epoch) throw new MalformedMessageError("expected the head of the reply's epoch");
     } else if (given.epoch !== 0) {
       throw new MalformedMessageError("expected a head");
@@ -931,19 +1045,30 @@ export class Rooted {
     const isFit = given.generation !== 0 || equalBytes(key.commitment, named);
     key.wipe();
     if (!isFit) throw new MalformedMessageError("expected the topic key that the head names");
+    const known = this.#keyring.epoch(epochIdIn(given, head));
+    if (known?.keys !== undefined) this.#leadsTo(known.keys, known.isProven, given);
     return { given, staged, head };
   }
 
   /** Unites what a reply says with what we know, and takes its key. Says whether its epoch counts now. */
-  adopt({ given, staged, head }: CheckedHandover, clock: number, now: number): { adopted: boolean; changes: Change[] } {
+  adopt({ given, staged, head }: CheckedReply, clock: number, now: number): { adopted: boolean; changes: Change[] } {
     const changes: Change[] = [...this.#add(staged, now, false), { type: "key" }];
+    const vouchedFor = this.#vouchedFor(staged);
+    for (const [participant, wrap] of staged.wraps)
+      if (!vouchedFor.has(renewalHash(wrap))) this.#doubted.add(participant);
     const epoch = this.#adoptEpoch(given, head, now);
-    if (given.rejoinSecret.length === KEY_BYTES && !this.#rejoinSecrets.some(({ id }) => id === epoch.id)) {
-      this.#addRejoin(epoch, new Uint8Array(given.rejoinSecret), clock);
-    }
+    if (given.rejoinSecret.length === KEY_BYTES) this.#addRejoin(epoch, new Uint8Array(given.rejoinSecret), clock);
     epoch.isRetired = false;
-    const told = new Set(given.statements.map(statementHash));
+    const told = staged.names;
     epoch.isSetAside = false;
+    // Whose removal the admin knew, and sends under this key: it was gone when the epoch began, and we only heard so later.
+    if (epoch === this.#winner) {
+      for (const participant of this.#seen) {
+        if (!this.isMember(participant) && this.#whyNot(participant).some(({ hash: name }) => told.has(name))) {
+          this.#seen.delete(participant);
+        }
+      }
+    }
     changes.push(...this.#settle(now));
     // What counts cannot be opened, and an admin says to go on without it. Otherwise one admin could shut us out by rekeys that leave us out.
     while (this.#winner !== undefined && this.#winner.keys === undefined) {
@@ -955,39 +1080,46 @@ export class Rooted {
     if (this.#winner !== undefined) this.#settled.add(this.#winner.id);
     // What the admin did not tell, it may not know.
     this.#unsettled.clear();
-    for (const bytes of this.statements.encoded()) {
-      const name = statementHash(bytes);
-      if (this.#unsettled.size < MAX_REPUBLISHED && !told.has(name))
-        this.#unsettled.set(name, { bytes, isSpread: false });
-    }
+    const untold = this.statements.encoded().filter((bytes) => !told.has(statementHash(bytes)));
+    for (const bytes of untold.slice(0, MAX_REPUBLISHED)) this.#unsettled.add(statementHash(bytes), bytes, false);
     return { adopted: this.#winner === epoch, changes };
   }
 
-  #adoptEpoch(given: Handover, head: RekeyHead | undefined, now: number): Epoch {
-    const id = toHex(head?.commitment ?? given.head);
+  #adoptEpoch(given: ReplyContent, head: RekeyHead | undefined, now: number): Epoch {
+    const id = epochIdIn(given, head);
     const known = this.#keyring.epoch(id);
-    if (known?.keys !== undefined) {
-      if (given.generation > known.keys.sending && this.#reaches(known.keys, given)) {
-        this.#keyring.adopt(known, given.generation, now);
-      }
+    const isProven = given.generation === 0;
+    if (known?.keys !== undefined && this.#leadsTo(known.keys, known.isProven, given)) {
+      if (given.generation > known.keys.sending) this.#keyring.adopt(known, given.generation, now);
       return known;
     }
     const keys = new Generations(given.topicKey, given.generation);
     if (known !== undefined) {
+      known.keys?.wipe();
       known.keys = keys;
+      known.isProven = isProven;
+      if (known === this.#keyring.sending) this.#keyring.use(known);
       return known;
     }
-    if (head !== undefined) return this.#addEpoch(head, undefined, keys, now);
-    return this.#keyring.add({ id, number: 0, head: undefined, issuer: undefined, parent: undefined, keys }, now);
+    if (head !== undefined) return this.#addEpoch(head, undefined, keys, now, isProven);
+    const first = { id, number: 0, head: undefined, issuer: undefined, parent: undefined };
+    return this.#keyring.add({ ...first, keys, isProven }, now);
   }
 
-  /** Whether the key of a later generation is the one that ours leads to. */
-  #reaches(keys: Generations, { generation, topicKey }: Handover): boolean {
+  /**
+   * Whether keys that we have lead to one that we are given, or led there: then they stay. Those that nothing proves give way to it; so
+   * do those that cannot be followed so far.
+   *
+   * @throws MalformedMessageError where they are proven, and lead elsewhere
+   */
+  #leadsTo(keys: Generations, isProven: boolean, { generation, topicKey }: ReplyContent): boolean {
     if (generation > keys.last) return false;
+    if (generation < keys.oldest) return isProven;
     const own = keys.keyAt(generation).bytes;
-    const same = equalBytes(own, topicKey);
+    const isSame = equalSecrets(own, topicKey);
     wipe(own);
-    return same;
+    if (isProven && !isSame) throw new MalformedMessageError("expected a topic key of this epoch");
+    return isSame;
   }
 
   /** Wipes what is past its grace. What was sealed under it has no use any more. */
@@ -1005,8 +1137,7 @@ export class Rooted {
   }
 
   wipe(): void {
-    wipe(...this.#rejoinSecrets.map(({ secret }) => secret));
-    this.#rejoinSecrets = [];
+    this.#rejoinSecrets.wipe();
   }
 
   // ——— Keeping it ———
@@ -1017,32 +1148,44 @@ export class Rooted {
       roots: this.roots,
       statements: this.statements.saved(),
       winner: this.#winner?.id,
-      rejoinSecrets: this.#rejoinSecrets,
-      handed: [...this.#handed].map(([id, whom]) => [id, [...whom]]),
+      rejoinSecrets: this.#rejoinSecrets.saved(),
       digests: this.#digests,
       settled: [...this.#settled],
-      unsettled: [...this.#unsettled.values()],
+      unsettled: [...this.#unsettled],
       seen: [...this.#seen].filter((participant) => !this.isMember(participant)),
+      doubted: [...this.#doubted],
       removal: this.#removal,
+      sealedUnder: [...this.#sealedUnder],
     };
   }
 
   restore(saved: SavedRooted): void {
     this.statements.restoreWithoutVerifying(saved.statements);
     this.#winner = saved.winner === undefined ? undefined : this.#keyring.epoch(saved.winner);
-    this.#rejoinSecrets = [...saved.rejoinSecrets];
-    for (const [id, whom] of saved.handed) this.#handed.set(id, new Set(whom));
+    this.#rejoinSecrets.restore(saved.rejoinSecrets);
     this.#digests = [...saved.digests];
     for (const id of saved.settled) this.#settled.add(id);
-    for (const one of saved.unsettled) this.#unsettled.set(statementHash(one.bytes), { ...one });
+    this.#unsettled.restore(saved.unsettled);
     for (const participant of [...membersOf(this.roster), ...saved.seen]) this.#seen.add(participant);
-    this.#removal = saved.removal;
+    for (const participant of saved.doubted) this.#doubted.add(participant);
+    this.#removal = saved.removal && { ...saved.removal };
+    for (const [name, epoch] of saved.sealedUnder) this.#sealedUnder.set(name, epoch);
   }
+}
+
+/** The id of the epoch that a reply tells of. */
+function epochIdIn(given: ReplyContent, head: RekeyHead | undefined): string {
+  return head === undefined ? toHex(given.head) : epochIdOf(head);
 }
 
 /** What one may come back with: of the first key of an epoch. */
 function rejoinSecretOf(key: Uint8Array): Uint8Array {
   return kdf(key, "rejoinSecret");
+}
+
+/** Bytes of statements, as they stand in a message. */
+function lengthOf(statements: readonly Uint8Array[]): number {
+  return statements.reduce((sum, { length }) => sum + headLength(length) + length, 0);
 }
 
 /** What a statement is retained under. */
@@ -1071,5 +1214,5 @@ export function* membersOf(roster: Roster<RoleStatement>): Iterable<string> {
 
 /** Draws what makes the id of a topic its own. */
 export function drawSalt(): Uint8Array {
-  return randomBytes(16);
+  return randomBytes(SALT_BYTES);
 }

@@ -35,7 +35,7 @@ import type { IntroductionWant } from "./events.js";
 import type { SavedGaps } from "./gaps.js";
 import type { SavedGenerations } from "./generations.js";
 import type { Kept } from "./kept.js";
-import type { SavedEpoch } from "./keyring.js";
+import { epochIdOf, type SavedEpoch } from "./keyring.js";
 import {
   GENERATION_LIMIT,
   KEY_BYTES,
@@ -49,6 +49,7 @@ import {
   MAX_RECIPIENTS,
   MAX_REJOIN_SECRETS,
   MAX_REPUBLISHED,
+  MAX_RETAINED_NAMES,
   MAX_ROOTS,
   MAX_SEQUENCE,
   MAX_SESSIONS_PER_CONTEXT,
@@ -61,6 +62,7 @@ import {
   SIGNATURE_BYTES,
 } from "./limits.js";
 import { ALL_DELIVERIES, type ReadDecodeOptions } from "./options.js";
+import type { RejoinSecret } from "./rejoin.js";
 import { REASONS, type RekeyHead } from "./rekey.js";
 import type {
   SavedAlive,
@@ -71,9 +73,10 @@ import type {
   SavedSession,
   SavedState,
 } from "./replay.js";
-import type { RejoinSecret, SavedRooted, Unsettled } from "./rooted.js";
+import type { Removal, SavedRooted } from "./rooted.js";
 import type { SavedStatements } from "./statement-set.js";
 import type { SavedStepBudget } from "./step-budget.js";
+import type { Unsettled } from "./unsettled.js";
 import type { SavedWrapKey } from "./wrap-keys.js";
 
 /** Of how a state is written. Another one is not read, and none of another program is. */
@@ -104,6 +107,10 @@ export interface SavedTopic {
 const secret = bytes(KEY_BYTES);
 /** Public bytes in hex: keys, ids, hashes. */
 const name = mapped(shared(KEY_BYTES), fromHex, toHex);
+/** Of an epoch: a commitment, and who issued it where somebody did. */
+const epochId = mapped(shared(KEY_BYTES, 2 * KEY_BYTES), fromHex, toHex);
+/** The name of a control message, in hex. */
+const shortName = mapped(bytes(SENDER_HINT_BYTES), fromHex, toHex);
 /** A session as the key of a table. */
 const session = mapped(bytes(SESSION_BYTES), fromTableKey, (value) => toTableKey(value));
 const sessionOrNone = mapped(bytes(0, SESSION_BYTES), fromTableKey, (value) =>
@@ -138,9 +145,10 @@ const head = record<RekeyHead>({
 
 const epoch = mapped<SavedEpoch, Omit<SavedEpoch, "number" | "issuer">>(
   record<Omit<SavedEpoch, "number" | "issuer">>({
-    id: name,
+    id: epochId,
     head: optional(head),
-    parent: optional(name),
+    parent: optional(epochId),
+    isProven: flag,
     isRetired: flag,
     isSetAside: flag,
     left: optional(milliseconds),
@@ -148,8 +156,9 @@ const epoch = mapped<SavedEpoch, Omit<SavedEpoch, "number" | "issuer">>(
   }),
   (value) => value,
   (value) => {
+    const isFit = value.head === undefined ? value.id.length === 2 * KEY_BYTES : epochIdOf(value.head) === value.id;
+    if (!isFit) fail("the head of this epoch");
     if (value.head === undefined) return { ...value, number: 0, issuer: undefined };
-    if (toHex(value.head.commitment) !== value.id) fail("the head of this epoch");
     return { ...value, number: value.head.epoch, issuer: toHex(value.head.issuerKey) };
   },
 );
@@ -163,7 +172,7 @@ const wrapKey = record<SavedWrapKey>({
 // ——— The roster ———
 
 const rejoinSecret = record<RejoinSecret>({
-  id: name,
+  id: epochId,
   epoch: unsigned(MAX_EPOCH),
   secret,
   recipients: shared(0, MAX_RECIPIENTS * SENDER_HINT_BYTES),
@@ -181,14 +190,15 @@ const rooted = record<SavedRooted>({
   salt: bytes(SALT_BYTES),
   roots: list(publicKey, MAX_ROOTS),
   statements,
-  winner: optional(name),
+  winner: optional(epochId),
   rejoinSecrets: list(rejoinSecret, MAX_REJOIN_SECRETS),
-  handed: list(pair(name, list(name))),
   digests: list(name, MAX_DIGESTS),
-  settled: list(name),
+  settled: list(epochId),
   unsettled: list(record<Unsettled>({ bytes: statement, isSpread: flag }), MAX_REPUBLISHED),
   seen: list(name),
-  removal: optional(record<NonNullable<SavedRooted["removal"]>>({ id: name, digest: unsigned(MAX_DIGESTS) })),
+  doubted: list(name),
+  sealedUnder: list(pair(shortName, epochId), MAX_RETAINED_NAMES),
+  removal: optional(record<Removal>({ id: epochId, digest: unsigned(MAX_DIGESTS), knownIn: optional(epochId) })),
 });
 
 // ——— What was seen ———
@@ -246,11 +256,17 @@ const wanted = mapped<ReadDecodeOptions, Omit<ReadDecodeOptions, "context" | "na
   (value) => ({ ...value, context: undefined, naive: false }),
 );
 
-const kept = record<Kept>({ wire: bytes(0, MAX_KEPT_BYTES), context: text(MAX_CONTEXT_BYTES), wanted });
+const kept = record<Kept>({
+  wire: bytes(0, MAX_KEPT_BYTES),
+  context: text(MAX_CONTEXT_BYTES),
+  wanted,
+  whileRevoked: flag,
+});
 
 const wants: Codec<IntroductionWant> = oneOf([
   "no-key",
   "unknown-key",
+  "behind",
   "unknown-sender",
   "statements-differ",
   "restored",
@@ -261,7 +277,7 @@ const topic = record<SavedTopic>({
   seed: secret,
   clock: record<SavedClock>({ lastSentAt: time, greatest: time }),
   epochs: list(epoch),
-  sending: optional(name),
+  sending: optional(epochId),
   wrapKeys: list(wrapKey, MAX_WRAP_KEYS),
   budget: record<SavedStepBudget>({ credit: milliseconds, clock: optional(time), counted: milliseconds }),
   steppedAt: optional(milliseconds),

@@ -5,14 +5,16 @@
 import { fromHex } from "./bytes.js";
 import { hash } from "./crypto.js";
 import { MalformedMessageError } from "./errors.js";
-import { MAX_CHAIN, MAX_ISSUERS, MAX_STATEMENTS_PER_ISSUER } from "./limits.js";
+import { MAX_CHAIN, MAX_ISSUERS, MAX_STATEMENTS, MAX_STATEMENTS_PER_ISSUER } from "./limits.js";
 import { computeRoster, outranks, type Roster } from "./roster.js";
 import {
   formatRenewal,
   isNewerWrap,
   isRoleStatement,
+  isSameWrap,
   parseStatement,
   type RoleStatement,
+  renewalHash,
   type StatementScope,
   statementHash,
   verifyRole,
@@ -25,17 +27,23 @@ function bySmallerHash(a: RoleStatement, b: RoleStatement): number {
   return a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : 0;
 }
 
+/** What an issuer says goes in this order where it is too much: the smaller version first. */
+function byVersion(a: RoleStatement, b: RoleStatement): number {
+  return a.version !== b.version ? a.version - b.version : a.hash < b.hash ? -1 : 1;
+}
+
 /** What was verified, and is not part of the set yet. */
 export interface Staged {
   readonly roles: readonly RoleStatement[];
-  readonly wraps: readonly WrapStatement[];
+  /** The newest of each, where it is newer than what is held. */
+  readonly wraps: ReadonlyMap<string, WrapStatement>;
   /** Who became an issuer by it, and by which statement. */
   readonly links: ReadonlyMap<string, RoleStatement>;
   /** The names of all that came, also of what was known. */
   readonly names: ReadonlySet<string>;
 }
 
-export const NOTHING_STAGED: Staged = { roles: [], wraps: [], links: new Map(), names: new Set() };
+export const NOTHING_STAGED: Staged = { roles: [], wraps: new Map(), links: new Map(), names: new Set() };
 
 /** All of a `StatementSet`, each statement as it travels; one that stands in several places is one and the same array. */
 export interface SavedStatements {
@@ -53,8 +61,10 @@ export class StatementSet implements Iterable<RoleStatement> {
   readonly roots: readonly string[];
   /** By issuer, then by subject: the one that counts. */
   readonly #roles = new Map<string, Map<string, RoleStatement>>();
-  /** By subject: how many statements above are about it. */
-  readonly #spokenOf = new Map<string, number>();
+  /** The same by subject, then by issuer. */
+  readonly #about = new Map<string, Map<string, RoleStatement>>();
+  /** Their names. */
+  readonly #names = new Set<string>();
   /** How everybody who ever was an admin became one: its statements are taken in, also when it is one no more. */
   readonly #links = new Map<string, RoleStatement>();
   readonly #wraps = new Map<string, WrapStatement>();
@@ -84,17 +94,17 @@ export class StatementSet implements Iterable<RoleStatement> {
 
   /** The newest wrap statement of somebody, if those were part of the set. */
   wrapWith({ wraps }: Staged, participant: string): WrapStatement | undefined {
-    return newestOf(wraps, participant, this.#wraps.get(participant));
+    return wraps.get(participant) ?? this.#wraps.get(participant);
   }
 
   /** Whether anything was ever said about somebody by an issuer. */
   knows(participant: string): boolean {
-    return this.#spokenOf.has(participant) || this.#links.has(participant) || this.roots.includes(participant);
+    return this.#about.has(participant) || this.#links.has(participant) || this.roots.includes(participant);
   }
 
   /** Everybody of whom anything is said. */
   subjects(): Iterable<string> {
-    return this.#spokenOf.keys();
+    return this.#about.keys();
   }
 
   /** What `issuer` says about `subject`. */
@@ -102,11 +112,9 @@ export class StatementSet implements Iterable<RoleStatement> {
     return this.#roles.get(issuer)?.get(subject);
   }
 
-  /** Whether a statement of this name counts, or is how somebody became an issuer. */
-  has(name: string): boolean {
-    for (const statement of this) if (statement.hash === name) return true;
-    for (const link of this.#links.values()) if (link.hash === name) return true;
-    return false;
+  /** Whether a statement counts of what its issuer says, or is how its subject became an issuer. */
+  has({ issuer, subject, hash: name }: RoleStatement): boolean {
+    return this.get(issuer, subject)?.hash === name || this.#links.get(subject)?.hash === name;
   }
 
   /** All that `issuer` says. */
@@ -114,21 +122,39 @@ export class StatementSet implements Iterable<RoleStatement> {
     return [...(this.#roles.get(issuer)?.values() ?? [])];
   }
 
-  /** All that is said about `subject`. */
-  about(subject: string): readonly RoleStatement[] {
-    return [...this.#roles.values()].flatMap((bySubject) => bySubject.get(subject) ?? []);
+  /** Of how many participants `issuer` says anything. */
+  countBy(issuer: string): number {
+    return this.#roles.get(issuer)?.size ?? 0;
   }
 
-  /** Whether somebody is or was an admin: what it signs is taken in. */
-  isIssuer(participant: string, links: ReadonlyMap<string, RoleStatement> = this.#links): boolean {
-    return this.roots.includes(participant) || this.#links.has(participant) || links.has(participant);
+  /** All that is said about `subject`. */
+  about(subject: string): readonly RoleStatement[] {
+    return [...(this.#about.get(subject)?.values() ?? [])];
+  }
+
+  /** Whether a statement makes somebody an issuer, or by a shorter chain than before: one that is too long makes nobody one. */
+  #isLink({ issuer, subject, role }: RoleStatement, links: ReadonlyMap<string, RoleStatement>): boolean {
+    if (role !== "admin" || this.roots.includes(subject)) return false;
+    const length = (this.chainOf(issuer, links)?.length ?? MAX_CHAIN) + 1;
+    return length <= MAX_CHAIN && length < (this.chainOf(subject, links)?.length ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Looks again at the admissions that were taken in before. Says whether any is a link by those that came since. */
+  #linkAgain(roles: readonly RoleStatement[], links: Map<string, RoleStatement>): boolean {
+    if (links.size === 0) return false;
+    const found = [...this, ...roles].filter((statement) => {
+      const isLink = this.#isLink(statement, links);
+      if (isLink) links.set(statement.subject, statement);
+      return isLink;
+    });
+    return found.length > 0;
   }
 
   /** The statements by which somebody is or was an admin, from a root on; `undefined` for who never was. */
   chainOf(issuer: string, links?: ReadonlyMap<string, RoleStatement>): RoleStatement[] | undefined {
     const chain: RoleStatement[] = [];
     for (let at = issuer; !this.roots.includes(at); ) {
-      const link = this.#links.get(at) ?? links?.get(at);
+      const link = links?.get(at) ?? this.#links.get(at);
       if (link === undefined || chain.length === MAX_CHAIN) return undefined;
       chain.unshift(link);
       at = link.issuer;
@@ -144,26 +170,35 @@ export class StatementSet implements Iterable<RoleStatement> {
    */
   stage(encoded: Iterable<Uint8Array>): Staged {
     let waiting: RoleStatement[] = [];
-    const renewals: WrapStatement[] = [];
+    /** The newest of each: any number of others would cost a signature check each. */
+    const renewals = new Map<string, WrapStatement>();
     const seen = new Set<string>();
     for (const bytes of encoded) {
       const name = statementHash(bytes);
       if (seen.has(name)) continue;
       seen.add(name);
+      if (this.#names.has(name)) continue;
       const statement = parseStatement(bytes);
-      if (!isRoleStatement(statement)) renewals.push(statement);
-      else if (this.get(statement.issuer, statement.subject)?.hash !== name) waiting.push(statement);
+      if (!isRoleStatement(statement)) {
+        if (isNewerWrap(statement, renewals.get(statement.identity))) renewals.set(statement.identity, statement);
+      } else {
+        waiting.push(statement);
+      }
     }
     const roles: RoleStatement[] = [];
-    const wraps: WrapStatement[] = [];
+    const wraps = new Map<string, WrapStatement>();
     const links = new Map<string, RoleStatement>();
     const spokenOf = new Set<string>();
+    const newestOf = (identity: string) => wraps.get(identity) ?? this.#wraps.get(identity);
+    const isNews = (wrap: WrapStatement) => isNewerWrap(wrap, newestOf(wrap.identity));
     const takeWrap = (wrap: WrapStatement) => {
-      if (!isNewerWrap(wrap, newestOf(wraps, wrap.identity, this.#wraps.get(wrap.identity)))) return;
+      const newest = newestOf(wrap.identity);
+      if (newest !== undefined && isSameWrap(wrap, newest)) return;
+      // Also one that is not needed here: the statement that carries it is handed on to others, who may need it.
       verifyWrap(this.scope, wrap);
-      wraps.push(wrap);
+      if (isNewerWrap(wrap, newest)) wraps.set(wrap.identity, wrap);
     };
-    for (let before = -1; waiting.length !== before; ) {
+    for (let before = -1; waiting.length !== before || this.#linkAgain(roles, links); ) {
       before = waiting.length;
       waiting = waiting.filter((statement) => {
         const { issuer, subject } = statement;
@@ -173,8 +208,12 @@ export class StatementSet implements Iterable<RoleStatement> {
             : this.chainOf(issuer, links) !== undefined;
         if (!mayCount) return true;
         const held = this.get(issuer, subject);
-        const isLink = statement.role === "admin" && !this.isIssuer(subject, links);
-        if (!isLink && held !== undefined && !outranks(statement, held, bySmallerHash)) return false;
+        const isLink = this.#isLink(statement, links);
+        if (!isLink && held !== undefined && !outranks(statement, held, bySmallerHash)) {
+          // Its wrap key may be news all the same, and what is known must not hang on the order.
+          if (statement.wrap !== undefined && isNews(statement.wrap)) takeWrap(statement.wrap);
+          return false;
+        }
         verifyRole(this.scope, statement);
         if (statement.wrap !== undefined) takeWrap(statement.wrap);
         if (isLink) links.set(subject, statement);
@@ -183,18 +222,18 @@ export class StatementSet implements Iterable<RoleStatement> {
         return false;
       });
     }
-    for (const wrap of renewals) if (this.knows(wrap.identity) || spokenOf.has(wrap.identity)) takeWrap(wrap);
+    for (const [identity, wrap] of renewals) {
+      if (isNews(wrap) && (this.knows(identity) || spokenOf.has(identity))) takeWrap(wrap);
+    }
     return { roles, wraps, links, names: seen };
   }
 
   /** Makes what was staged a part of the set. Says whether anything changed. */
   add({ roles, wraps, links }: Staged): boolean {
     let changed = false;
-    for (const [subject, link] of links) {
-      if (this.#links.size < MAX_ISSUERS) this.#links.set(subject, link);
-    }
+    for (const [subject, link] of links) this.#links.set(subject, link);
     for (const statement of roles) changed = this.#add(statement) || changed;
-    for (const wrap of wraps) {
+    for (const wrap of wraps.values()) {
       if (!isNewerWrap(wrap, this.#wraps.get(wrap.identity))) continue;
       this.#wraps.set(wrap.identity, wrap);
       changed = true;
@@ -203,7 +242,49 @@ export class StatementSet implements Iterable<RoleStatement> {
       this.#roster = undefined;
       this.#digest = undefined;
     }
+    if (this.#links.size > MAX_ISSUERS) this.#dropIssuers();
+    if (this.#names.size > MAX_STATEMENTS) this.#dropStatements();
     return changed;
+  }
+
+  /**
+   * Makes room: those stay who are admins now, the smaller rank first; then those who were, the earlier first. What the others said of
+   * anybody else is forgotten. So a bad admin that made hundreds of others admins keeps nobody out for longer than it is one.
+   */
+  #dropIssuers(): void {
+    const before = [...this.#links];
+    this.#links.clear();
+    const take = (subject: string, link: RoleStatement | undefined): void => {
+      if (link === undefined || this.#links.has(subject) || this.#links.size === MAX_ISSUERS) return;
+      if (this.chainOf(link.issuer) !== undefined) this.#links.set(subject, link);
+    };
+    const { roster } = this;
+    for (const admin of roster.admins) take(admin, roster.get(admin)?.statement);
+    for (const [subject, link] of before) take(subject, link);
+    for (const [issuer, bySubject] of this.#roles) {
+      if (this.chainOf(issuer) !== undefined) continue;
+      for (const [subject, statement] of bySubject) if (subject !== issuer) this.#remove(statement);
+    }
+    this.#roster = undefined;
+    this.#digest = undefined;
+  }
+
+  /**
+   * Makes room, some for what is to come: what those said goes first who are no admins now, then what those of the greatest rank did, of
+   * one issuer as in `#add`.
+   */
+  #dropStatements(): void {
+    const { roster } = this;
+    const rankOf = (issuer: string): number => roster.rankOf(issuer) ?? Number.POSITIVE_INFINITY;
+    const issuers = [...this.#roles.keys()].sort((a, b) => (rankOf(a) === rankOf(b) ? 0 : rankOf(b) - rankOf(a)));
+    for (const issuer of issuers) {
+      const said = this.by(issuer).filter(({ subject }) => subject !== issuer);
+      const excess = this.#names.size - (MAX_STATEMENTS - MAX_STATEMENTS / 16);
+      if (excess <= 0) break;
+      for (const statement of said.sort(byVersion).slice(0, excess)) this.#remove(statement);
+    }
+    this.#roster = undefined;
+    this.#digest = undefined;
   }
 
   #add(statement: RoleStatement): boolean {
@@ -211,31 +292,69 @@ export class StatementSet implements Iterable<RoleStatement> {
     const bySubject = this.#roles.get(issuer) ?? new Map<string, RoleStatement>();
     const held = bySubject.get(subject);
     if (held !== undefined && !outranks(statement, held, bySmallerHash)) return false;
+    const byIssuer = this.#about.get(subject) ?? new Map<string, RoleStatement>();
     this.#roles.set(issuer, bySubject);
+    this.#about.set(subject, byIssuer);
     bySubject.set(subject, statement);
-    if (held === undefined) this.#count(subject, 1);
+    byIssuer.set(issuer, statement);
+    if (held !== undefined) this.#names.delete(held.hash);
+    this.#names.add(statement.hash);
     if (bySubject.size > MAX_STATEMENTS_PER_ISSUER) {
-      const least = [...bySubject.values()].reduce((a, b) =>
-        a.version !== b.version ? (a.version < b.version ? a : b) : a.hash < b.hash ? a : b,
-      );
-      bySubject.delete(least.subject);
-      this.#count(least.subject, -1);
+      this.#remove([...bySubject.values()].reduce((a, b) => (byVersion(a, b) < 0 ? a : b)));
     }
     return true;
   }
 
-  #count(subject: string, change: number): void {
-    const count = (this.#spokenOf.get(subject) ?? 0) + change;
-    if (count > 0) this.#spokenOf.set(subject, count);
-    else this.#spokenOf.delete(subject);
+  /** Forgets a statement; and all of its subject, where nobody else says anything of it. */
+  #remove({ issuer, subject, hash: name }: RoleStatement): void {
+    const bySubject = this.#roles.get(issuer);
+    const byIssuer = this.#about.get(subject);
+    if (bySubject?.delete(subject) !== true || byIssuer === undefined) return;
+    byIssuer.delete(issuer);
+    this.#names.delete(name);
+    if (bySubject.size === 0) this.#roles.delete(issuer);
+    const own = byIssuer.get(subject);
+    if (own !== undefined && byIssuer.size === 1 && !this.roots.includes(subject)) this.#remove(own);
+    if (byIssuer.size > 0) return;
+    this.#about.delete(subject);
+    if (!this.knows(subject)) this.#wraps.delete(subject);
   }
 
   /** All statements, as they travel: whoever takes them in has this set. */
   encoded(): Uint8Array[] {
-    const statements = new Set([...this.#links.values(), ...this]);
-    const carried = new Set([...statements].map(({ wrap }) => wrap));
-    const alone = [...this.#wraps.values()].filter((wrap) => !carried.has(wrap));
-    return [...[...statements].map(({ bytes }) => bytes), ...alone.map(formatRenewal)];
+    const { needed, rest } = this.encodedByNeed();
+    return [...needed, ...rest];
+  }
+
+  /** The same in two parts: whoever takes in what is `needed` alone has the same roster and the same digest. */
+  encodedByNeed(): { readonly needed: readonly Uint8Array[]; readonly rest: readonly Uint8Array[] } {
+    const { roster } = this;
+    const needed = new Set(roster.admins.flatMap((admin) => this.by(admin)));
+    const rest = new Set<RoleStatement>();
+    for (const one of [...this, ...this.#links.values()])
+      if (!needed.has(one)) (this.#counts(one) ? needed : rest).add(one);
+    const carried = new Set([...needed].map(({ wrap }) => wrap));
+    const carriedByRest = new Set([...rest].map(({ wrap }) => wrap));
+    const [wraps, otherWraps]: [WrapStatement[], WrapStatement[]] = [[], []];
+    for (const [participant, wrap] of this.#wraps) {
+      if (carried.has(wrap)) continue;
+      if (this.#isMember(participant)) wraps.push(wrap);
+      else if (!carriedByRest.has(wrap)) otherWraps.push(wrap);
+    }
+    return {
+      needed: [...[...needed].map(({ bytes }) => bytes), ...wraps.map(formatRenewal)],
+      rest: [...[...rest].map(({ bytes }) => bytes), ...otherWraps.map(formatRenewal)],
+    };
+  }
+
+  /** Whether the roster may rest on it: its issuer is an admin now, or speaks of itself. */
+  #counts({ issuer, subject }: RoleStatement): boolean {
+    return this.roster.isAdmin(issuer) || (subject === issuer && this.roster.get(subject) !== undefined);
+  }
+
+  #isMember(participant: string): boolean {
+    const role = this.roster.get(participant)?.role;
+    return role !== undefined && role !== "revoked";
   }
 
   saved(): SavedStatements {
@@ -284,19 +403,9 @@ export class StatementSet implements Iterable<RoleStatement> {
   /** Names what the roster now rests on: who has another digest lacks something, or knows something more. */
   get digest(): Uint8Array {
     if (this.#digest === undefined) {
-      const { roster } = this;
       const counting: string[] = [];
-      for (const [issuer, bySubject] of this.#roles) {
-        const isAdmin = roster.isAdmin(issuer);
-        for (const statement of bySubject.values()) {
-          const { subject, hash: name } = statement;
-          if (isAdmin || (subject === issuer && roster.get(subject) !== undefined)) counting.push(name);
-        }
-      }
-      for (const [participant, wrap] of this.#wraps) {
-        const standing = roster.get(participant);
-        if (standing !== undefined && standing.role !== "revoked") counting.push(renewalHash(wrap));
-      }
+      for (const statement of this) if (this.#counts(statement)) counting.push(statement.hash);
+      for (const [participant, wrap] of this.#wraps) if (this.#isMember(participant)) counting.push(renewalHash(wrap));
       this.#digest = hash("statementSet", fromHex(counting.sort().join("")));
     }
     return this.#digest;
@@ -306,26 +415,4 @@ export class StatementSet implements Iterable<RoleStatement> {
   *[Symbol.iterator](): Iterator<RoleStatement> {
     for (const bySubject of this.#roles.values()) yield* bySubject.values();
   }
-}
-
-const renewalHashes = new WeakMap<WrapStatement, string>();
-
-/** Names a wrap statement as it travels alone. Each change of the set asks for the names of all in it. */
-function renewalHash(wrap: WrapStatement): string {
-  let name = renewalHashes.get(wrap);
-  if (name === undefined) {
-    name = statementHash(formatRenewal(wrap));
-    renewalHashes.set(wrap, name);
-  }
-  return name;
-}
-
-function newestOf(
-  wraps: readonly WrapStatement[],
-  participant: string,
-  known: WrapStatement | undefined,
-): WrapStatement | undefined {
-  let newest = known;
-  for (const wrap of wraps) if (wrap.identity === participant && isNewerWrap(wrap, newest)) newest = wrap;
-  return newest;
 }

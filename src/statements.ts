@@ -2,7 +2,7 @@
  * What is signed about a participant of a rooted topic (PROTOCOL §10.2): its role, by an admin, and its wrap
  * key, by itself. Pure: who may say so is decided where statements are gathered.
  */
-import { fromHex, toHex } from "./bytes.js";
+import { equalBytes, fromHex, toHex } from "./bytes.js";
 import { type CborItem, decode, encode } from "./cbor.js";
 import { diffieHellman, hash, randomBytes, verify } from "./crypto.js";
 import { BadSignatureError, InvalidKeyError, MalformedMessageError } from "./errors.js";
@@ -94,6 +94,18 @@ export function formatWrap({ wrapKey, version, signature }: WrapStatement): Uint
 /** A wrap statement as it travels alone. */
 export function formatRenewal({ identityKey, wrapKey, version, signature }: WrapStatement): Uint8Array {
   return encode([WRAP_STATEMENT, identityKey, wrapKey, version, signature]);
+}
+
+const renewalHashes = new WeakMap<WrapStatement, string>();
+
+/** Names a wrap statement as it travels alone. Made once: each change of a set asks for the names of all in it. */
+export function renewalHash(wrap: WrapStatement): string {
+  let name = renewalHashes.get(wrap);
+  if (name === undefined) {
+    name = statementHash(formatRenewal(wrap));
+    renewalHashes.set(wrap, name);
+  }
+  return name;
 }
 
 /** Signs that `wrapKey` is ours. */
@@ -210,6 +222,15 @@ export function verifyRole({ topicId }: StatementScope, statement: RoleStatement
   if (!verify(statement.signature, roleDigest(topicId, statement.issuerKey, statement), statement.issuerKey)) {
     throw new BadSignatureError(participantId(statement.issuerKey));
   }
+}
+
+/** Whether two wrap statements of somebody are one. */
+export function isSameWrap(one: WrapStatement, other: WrapStatement): boolean {
+  return (
+    one.version === other.version &&
+    equalBytes(one.wrapKey, other.wrapKey) &&
+    equalBytes(one.signature, other.signature)
+  );
 }
 
 /** Whether the one wrap statement of somebody takes the place of the other: of equal versions, the greater key. */

@@ -5,6 +5,7 @@ import {
   describe,
   equalBytes,
   expectBytes,
+  expectList,
   expectOptions,
   expectSwitch,
   fromTableKey,
@@ -14,7 +15,7 @@ import {
   wipe,
 } from "./bytes.js";
 import { writeBigEndian } from "./cbor.js";
-import { Clock, isTime, runningTime } from "./clock.js";
+import { Clock, isTime, runningTime, wakeAfter } from "./clock.js";
 import { expectContext } from "./context.js";
 import { loadCrypto } from "./crypto.js";
 import {
@@ -24,7 +25,6 @@ import {
   type OpenedReply,
   parseRejoin,
   Remembered,
-  type ReplyContent,
   Sponsor,
   type VerifiedIntroduction,
 } from "./discovery.js";
@@ -76,15 +76,18 @@ import {
   MAX_REMEMBERED_INTRODUCTIONS,
   MAX_ROOTS,
   MIN_RATCHET_INTERVAL,
+  MIN_WIRE_BYTES,
 } from "./limits.js";
 import {
   batchLength,
   formatBatch,
   formatControl,
   isDisplayName,
+  MAX_OVERHEAD_BYTES,
   type Plaintext,
   parse,
   parseControl,
+  type ReplyContent,
   UNROOTED,
   type WireIntroduction,
   type WireMessage,
@@ -113,7 +116,7 @@ import {
   type TopicOptions,
   type WillMessages,
 } from "./options.js";
-import { type Member, Members, Pins } from "./participants.js";
+import { expectKeyOrId, type Member, Members, Pins } from "./participants.js";
 import { Received, UnverifiedMessage } from "./received.js";
 import { unwrapTopicKey, wrapTopicKey } from "./rekey.js";
 import { type Mark, ReplayMemory } from "./replay.js";
@@ -145,6 +148,8 @@ const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /** The turn of those who are no admins, where many could do the same. */
 const RANK_OF_OTHERS = 8;
+
+const MAX_WIRE_BYTES = MAX_PAYLOAD_BYTES + MAX_OVERHEAD_BYTES;
 
 const NAIVE_DELIVERIES: readonly Delivery[] = ["event", "state"];
 
@@ -182,6 +187,7 @@ export class Topic {
   readonly #kept = new KeptMessages();
   readonly #gaps = new Gaps();
   #budget: StepBudget;
+  readonly #maxWireBytes: number;
   readonly #ratchetEvery: number | undefined;
   readonly #grace: number;
   readonly #answersReturning: boolean;
@@ -201,14 +207,12 @@ export class Topic {
 
   private constructor(options: TopicOptions) {
     expectOptions(options, TOPIC_OPTIONS);
-    const { name = "", maxPayloadBytes = DEFAULT_MAX_PAYLOAD_BYTES, clock = Date.now } = options;
+    const { name = "", clock = Date.now } = options;
     this.name = expectContext("name", name);
-    if (!Number.isInteger(maxPayloadBytes) || maxPayloadBytes < 0 || maxPayloadBytes > MAX_PAYLOAD_BYTES) {
-      throw new RangeError(
-        `"maxPayloadBytes" expected an integer from 0 to ${MAX_PAYLOAD_BYTES}, got ${maxPayloadBytes}`,
-      );
-    }
-    this.maxPayloadBytes = maxPayloadBytes;
+    this.#maxWireBytes = expectBytesWithin("maxWireBytes", options.maxWireBytes, MIN_WIRE_BYTES, MAX_WIRE_BYTES);
+    const mostPayload = Math.min(MAX_PAYLOAD_BYTES, this.#maxWireBytes - MAX_OVERHEAD_BYTES);
+    const { maxPayloadBytes = Math.min(DEFAULT_MAX_PAYLOAD_BYTES, mostPayload) } = options;
+    this.maxPayloadBytes = expectBytesWithin("maxPayloadBytes", maxPayloadBytes, 0, mostPayload);
     if (typeof clock !== "function") throw new TypeError(`"clock" expected a function, got ${describe(clock)}`);
     this.#clock = new Clock(clock, expectMilliseconds("maxClockSkew", options.maxClockSkew ?? DEFAULT_MAX_CLOCK_SKEW));
     const seed = options.seed === undefined ? generateSigningKeySeed() : copyBytes("seed", options.seed, KEY_BYTES);
@@ -226,7 +230,9 @@ export class Topic {
     // The clock is not read yet: one that runs ahead now, and is set right before it is needed, would count as gone back.
     this.#budget = new StepBudget(undefined, runningTime());
     this.topicKey = options.topicKey;
-    for (const publicKey of options.participants ?? []) this.addParticipant(publicKey);
+    for (const publicKey of expectList("participants", options.participants ?? [])) {
+      this.addParticipant(publicKey as Uint8Array);
+    }
   }
 
   /**
@@ -262,7 +268,7 @@ export class Topic {
     await loadCrypto(options.backend);
     const topic = new Topic(others);
     const self = topic.publicKey;
-    const keys = [...(roots ?? [self])].map((root) => copyBytes("roots", root, KEY_BYTES));
+    const keys = expectList("roots", roots ?? [self]).map((root) => copyBytes("roots", root, KEY_BYTES));
     const names = new Set(keys.map(toHex));
     if (!names.has(toHex(self)) || names.size !== keys.length || keys.length > MAX_ROOTS) {
       throw new RangeError(`"roots" expected at most ${MAX_ROOTS} public keys, each once, and our own among them`);
@@ -562,15 +568,16 @@ export class Topic {
   #answer(rooted: Rooted, introduction: VerifiedIntroduction, now: number | undefined): Uint8Array {
     const { hash, sender } = introduction;
     const isAdmitted = rooted.isMember(sender.hex) && this.#admitted.has(hash);
-    const wrap = isAdmitted ? undefined : rooted.statements.wrapOf(sender.hex);
-    if (!isAdmitted && (wrap === undefined || !this.#isReturning(introduction))) {
+    const wrap = isAdmitted ? undefined : rooted.wrapToReturn(sender.hex);
+    const isReturning = wrap !== undefined && this.#isReturning(introduction, now);
+    if (!(isAdmitted || isReturning) || !rooted.isGivenKey(sender.hex)) {
       throw new UntrustedKeyError(
         sender.id,
-        "the sender of this introduction was not admitted: compare its fingerprint, then admit() this introduction",
+        "the sender of this introduction was not admitted to the key that counts now: compare its fingerprint, then admit() this introduction",
       );
     }
     const take = (): ReplyContent => {
-      const handover = rooted.handover(sender.hex);
+      const handover = rooted.handover();
       if (wrap === undefined) return handover;
       const wrapped = wrapTopicKey(handover.topicKey, wrap, hash);
       wipe(handover.topicKey);
@@ -580,11 +587,11 @@ export class Topic {
   }
 
   /** Whether somebody shows that it had the key of an epoch in which the roster had it. */
-  #isReturning(introduction: VerifiedIntroduction): boolean {
+  #isReturning(introduction: VerifiedIntroduction, now: number | undefined): boolean {
     if (this.#rooted === undefined) return false;
     const rejoin = parseRejoin(introduction.wire.rejoin);
     if (rejoin === undefined) return false;
-    return this.#rooted.provesReturn(introduction.sender.hex, rejoin.epoch, (secret) =>
+    return this.#rooted.provesReturn(introduction.sender.hex, rejoin.epoch, now, (secret) =>
       isProofOf(secret, rejoin.proof, introduction),
     );
   }
@@ -602,25 +609,27 @@ export class Topic {
     expectOptions(options, CONTEXT_OPTIONS);
     const opened = this.#openedReply(reply, options.context);
     const content = this.#newcomer.contentOf(opened);
-    if (content.salt.length > 0) return this.#adopt(content, opened);
-    if (this.#rooted !== undefined) throw new ForeignReplyError();
-    const { generation } = content;
-    const key = new Uint8Array(content.topicKey);
-    this.#keyring.replace(key, generation);
-    key.fill(0);
-    this.#newcomer.end();
-    return true;
+    try {
+      if (content.salt.length > 0) return this.#adopt(content, opened);
+      if (this.#rooted !== undefined) throw new ForeignReplyError();
+      this.#keyring.replace(content.topicKey, content.generation);
+      this.#newcomer.end();
+      return true;
+    } finally {
+      wipe(content.topicKey, content.rejoinSecret);
+    }
   }
 
   #adopt(content: ReplyContent, { introductionHash: binding, sponsor }: OpenedReply): boolean {
     const self = this.#identity.participant;
+    const rooted = this.#rooted ?? this.#newRooted(content.salt, content.roots);
+    rooted.expectTopic(content);
     const topicKey =
       content.topicKey.length === KEY_BYTES
         ? new Uint8Array(content.topicKey)
         : unwrapTopicKey(content.topicKey, self, this.#wrapKeys.pairs, binding);
     if (topicKey === undefined) throw DecryptionError.withoutStack();
     try {
-      const rooted = this.#rooted ?? this.#newRooted(content.salt, content.roots);
       const checked = rooted.check({ ...content, topicKey }, sponsor.hex);
       if (this.#rooted === undefined) this.#keyring.wipe();
       this.#rooted = rooted;
@@ -674,25 +683,24 @@ export class Topic {
   admit(whom: Uint8Array | Introduction, options: AdmitOptions = {}): ControlMessage {
     const rooted = this.#expectRooted();
     expectOptions(options, ADMIT_OPTIONS);
-    const { role = "publisher" } = options;
     const keep = expectKeep(options.keep);
+    const introduced = this.#introduced(whom);
+    const subjectKey = introduced?.wire.identityKey ?? this.#knownKey(whom as Uint8Array);
+    const known = rooted.roster.get(toHex(subjectKey));
+    const { role = known === undefined || known.role === "revoked" ? "publisher" : known.role } = options;
     if (role !== "admin" && role !== "publisher" && role !== "reader") {
       throw new RangeError(`"role" expected "admin", "publisher" or "reader", got ${JSON.stringify(role)}`);
     }
-    const introduced = this.#introduced(whom);
-    const subjectKey = introduced?.wire.identityKey ?? this.#knownKey(whom as Uint8Array);
-    const known = rooted.roster.get(toHex(subjectKey))?.statement?.name;
-    const { name = known ?? introduced?.wire.name ?? "" } = options;
+    const { name = known?.statement?.name ?? introduced?.wire.name ?? "" } = options;
     if (typeof name !== "string" || !isDisplayName(name)) {
       throw new RangeError('"name" expected at most 64 bytes of UTF-8 without control characters');
     }
     const wrapBytes = introduced?.wire.wrapStatement;
     const wrap = wrapBytes === undefined || wrapBytes.length === 0 ? undefined : parseWrap(wrapBytes, subjectKey);
-    const clock = this.#clock.read() ?? 0;
-    this.#expectLive();
-    const { control, changes } = rooted.admit(subjectKey, { role, name, wrap, keep }, clock, runningTime());
+    const clock = this.#controlTime();
+    const said = rooted.admit(subjectKey, { role, name, wrap, keep }, clock, runningTime());
     if (introduced !== undefined) this.#admitted.add(introduced.hash);
-    return this.#publish(control, changes);
+    return this.#publish(said);
   }
 
   /**
@@ -708,14 +716,12 @@ export class Topic {
     expectOptions(options, REVOKE_OPTIONS);
     const keep = expectKeep(options.keep);
     const subjectKey = this.#knownKey(whom);
-    const clock = this.#clock.read() ?? 0;
-    this.#expectLive();
-    const isOurs = toHex(subjectKey) === this.#identity.participant.hex;
-    const { control, changes } =
-      isOurs && !rooted.roster.isAdmin(toHex(subjectKey))
+    const clock = this.#controlTime();
+    const said =
+      toHex(subjectKey) === this.#identity.participant.hex
         ? rooted.leave(runningTime())
         : rooted.revoke(subjectKey, keep, clock, runningTime());
-    return this.#publish(control, changes);
+    return this.#publish(said);
   }
 
   /**
@@ -727,14 +733,9 @@ export class Topic {
    */
   rekey(): ControlMessage {
     const rooted = this.#expectRooted();
-    const clock = this.#clock.read() ?? 0;
-    this.#expectLive();
-    const { control, changes } = rooted.rekey(
-      rooted.rekeyWant === undefined ? "requested" : "repair",
-      clock,
-      runningTime(),
-    );
-    return this.#publish(control, changes);
+    const clock = this.#controlTime();
+    const reason = rooted.rekeyWant === undefined ? "requested" : "repair";
+    return this.#publish(rooted.rekey(reason, clock, runningTime()));
   }
 
   /**
@@ -760,16 +761,14 @@ export class Topic {
    */
   renewWrapKey(): ControlMessage {
     const rooted = this.#expectRooted();
-    const sentAt = this.#clock.nextSentAt();
-    this.#expectLive();
+    const clock = this.#controlTime();
     // Without a clock, a program that lost its state knows no better than others do which version it has reached.
     const known = rooted.statements.wrapOf(this.#identity.participant.hex)?.version ?? 0;
-    const version = Math.max(sentAt, known + 1);
+    const version = Math.max(clock, known + 1);
     this.#key();
     this.#wrapKeys.renew(version);
     const wrap = this.#wrapKeys.statement(this.#identity, this.name, version);
-    const { control, changes } = rooted.announceWrapKey(wrap, runningTime());
-    return this.#publish(control, changes);
+    return this.#publish(rooted.announceWrapKey(wrap, runningTime()));
   }
 
   /**
@@ -787,6 +786,7 @@ export class Topic {
   #decodeKept(kept: Kept): readonly Received[] | null {
     const { wire, context, wanted } = kept;
     this.#kept.remove(kept);
+    if (this.#isFromRevokedTime(kept)) return null;
     try {
       return this.#decodeMessage(wire, this.#parseMessage(wire), context, wanted, this.#clock.read(), true) as
         | readonly Received[]
@@ -798,8 +798,29 @@ export class Topic {
     }
   }
 
+  /** Whether somebody sent it while it was revoked, who was admitted again since: to an epoch that is later than that of the message. */
+  #isFromRevokedTime({ wire, context, whileRevoked }: Kept): boolean {
+    if (!whileRevoked || this.#rooted === undefined) return false;
+    const message = this.#parseMessage(wire);
+    const { session, sequence } = message;
+    const opened = this.#tryOpen(message, { session, sequence, context });
+    if (opened === undefined) return false;
+    const admittedAt = this.#members
+      .withHint(opened.plaintext.senderHint)
+      .map(({ hex }) => this.#rooted?.epochOfAdmission(hex) ?? 0);
+    return opened.found.epoch.number < Math.max(0, ...admittedAt);
+  }
+
   #parseMessage(wire: Uint8Array): WireMessage {
     return parse(wire, this.maxPayloadBytes, MAX_CONTROL_BYTES) as WireMessage;
+  }
+
+  /** Reads the clock for a control message, before anything changes: it is the caller's code, and may dispose us. */
+  #controlTime(): number {
+    const clock = this.#clock.read() ?? 0;
+    this.#expectLive();
+    this.#clock.expectOneMore();
+    return clock;
   }
 
   #introduced(whom: Uint8Array | Introduction): VerifiedIntroduction | undefined {
@@ -814,15 +835,10 @@ export class Topic {
 
   /** The public key of somebody, given itself or by an id that the roster has. */
   #knownKey(whom: Uint8Array): Uint8Array {
-    const bytes = expectBytes("participant", whom);
+    const bytes = expectKeyOrId(whom);
     if (bytes.length === KEY_BYTES) {
       expectIdentityKey(bytes);
       return new Uint8Array(bytes);
-    }
-    if (bytes.length !== ID_BYTES) {
-      throw new RangeError(
-        `"participant" expected a public key of 32 bytes or an id of 16, got length=${bytes.length}`,
-      );
     }
     for (const subject of this.#expectRooted().statements.subjects()) {
       const participant = participantOf(subject);
@@ -832,7 +848,7 @@ export class Topic {
   }
 
   #seal(control: Control): ControlMessage {
-    const sentAt = this.#clock.nextSentAt();
+    const sentAt = this.#clock.nextSentAtAsRead();
     const position = this.#sessions.single(this.name, sentAt);
     return {
       name: control.name,
@@ -840,7 +856,7 @@ export class Topic {
     };
   }
 
-  #publish(control: Control, changes: readonly Change[]): ControlMessage {
+  #publish({ control, changes }: { control: Control; changes: readonly Change[] }): ControlMessage {
     // Before anything is wiped that is past its grace.
     const message = this.#seal(control);
     this.#after(changes);
@@ -872,7 +888,7 @@ export class Topic {
     const self = this.#identity.participant;
     for (const change of changes) this.#note(change, self, events);
     this.#members.follow(rooted.roster, () => rooted.members());
-    if (changes.some(({ type }) => type === "key" || type === "standing")) this.#reviewKept(events);
+    if (changes.some(mayRead)) this.#reviewKept(events);
     if (changes.some(({ type }) => type === "epoch")) {
       this.#gaps.close("unknown-key");
       this.#steppedAt = undefined;
@@ -939,7 +955,10 @@ export class Topic {
     this.#spreadAt ??= now + spread(rank ?? RANK_OF_OTHERS);
     if (now < this.#spreadAt) return;
     this.#spreadAt = undefined;
-    events.push({ type: "publish", messages: rooted.spread().map((control) => this.#seal(control)) });
+    events.push({
+      type: "publish",
+      messages: rooted.spread().map((control) => this.#seal(control)),
+    });
   }
 
   /** Looks again at what was kept: control messages are applied, of the others it is told when they can be read. */
@@ -953,16 +972,16 @@ export class Topic {
       if (opened === undefined) continue;
       const { found, plaintext } = opened;
       if (plaintext.delivery !== "control") {
-        if (this.#trusted(plaintext.senderHint).length > 0) readable++;
+        if (this.#isFromRevokedTime(kept)) this.#kept.remove(kept);
+        else if (this.#trusted(plaintext.senderHint).length > 0) readable++;
         continue;
       }
       this.#kept.remove(kept);
       const changes = this.#applyKept(plaintext.payload, context, found);
-      if (changes.length > 0) {
-        // What became known by it may open others that were looked at before.
-        this.#conclude(changes, events);
-        return;
-      }
+      if (changes.length === 0) continue;
+      this.#conclude(changes, events);
+      // That looked at all again.
+      if (changes.some(mayRead)) return;
     }
     if (readable > 0) events.push({ type: "readable", count: readable });
   }
@@ -1046,7 +1065,12 @@ export class Topic {
   #follow({ epoch, generation }: FoundKey, clock: number | undefined): void {
     const sending = this.#keyring.sending;
     if (epoch !== sending || generation <= this.generation) return;
-    if (this.#budget.spend(generation - this.generation, clock, runningTime())) this.#stepTo(generation, clock);
+    if (this.#budget.spend(generation - this.generation, clock, runningTime())) {
+      this.#gaps.close("behind");
+      this.#stepTo(generation, clock);
+    } else if (this.#rooted !== undefined && this.#gaps.open("behind", runningTime())) {
+      this.#schedule();
+    }
   }
 
   #stepTo(generation: number, clock: number | undefined): void {
@@ -1147,9 +1171,10 @@ export class Topic {
         this.#rooted = rooted;
         this.#members.follow(rooted.roster, () => rooted.members());
       }
-      for (const { wire, context, wanted } of saved.kept) {
-        if (this.#parseMessage(wire).type !== "message") throw new StateError("expected messages, kept something else");
-        this.#kept.add(wire, context, wanted);
+      for (const one of saved.kept) {
+        if (this.#parseMessage(one.wire).type !== "message")
+          throw new StateError("expected messages, kept something else");
+        this.#kept.add(one);
       }
     } catch (error) {
       this.dispose();
@@ -1157,7 +1182,7 @@ export class Topic {
     }
     if (isRestored) {
       this.#replays.refuseUntil(this.#clock.read() ?? this.#clock.latest);
-      if (this.#rooted !== undefined) this.#gaps.open("restored", now);
+      if (this.#rooted?.hasOtherAdmin === true) this.#gaps.open("restored", now);
     }
     this.#schedule();
     // Not before the caller has this topic: its listener will want it.
@@ -1218,7 +1243,13 @@ export class Topic {
   }
 
   #newRooted(salt: Uint8Array, roots: readonly Uint8Array[]): Rooted {
-    const place = { identity: this.#identity, name: this.name, keyring: this.#keyring, wrapKeys: this.#wrapKeys };
+    const place = {
+      identity: this.#identity,
+      name: this.name,
+      keyring: this.#keyring,
+      wrapKeys: this.#wrapKeys,
+      maxWireBytes: this.#maxWireBytes,
+    };
     return new Rooted(place, { salt, roots });
   }
 
@@ -1292,15 +1323,13 @@ export class Topic {
   #raiseIntroduction(bytes: Uint8Array, wire: WireIntroduction, context: string, now: number | undefined): null {
     const name = introductionHash(bytes);
     if (this.#newcomer.made(name)) return null;
+    if (this.#rooted !== undefined) parseRejoin(wire.rejoin);
     const verified = this.#sponsor.raise(wire, name, context, now);
     const { sender } = verified;
-    const isReturning = this.#isReturning(verified) && this.#rooted?.statements.wrapOf(sender.hex) !== undefined;
-    if (
-      isReturning &&
-      this.#answersReturning &&
-      this.#rooted?.roster.isAdmin(this.#identity.participant.hex) === true
-    ) {
-      const wire = this.#answer(this.#rooted, verified, now);
+    const isReturning = this.#isReturning(verified, now) && this.#rooted?.wrapToReturn(sender.hex) !== undefined;
+    const rooted = this.#answersReturning && isReturning ? this.#rooted : undefined;
+    if (rooted?.roster.isAdmin(this.#identity.participant.hex) === true && rooted.isGivenKey(sender.hex)) {
+      const wire = this.#answer(rooted, verified, now);
       this.#tell([{ type: "answered", participant: sender, wire, context }]);
       return null;
     }
@@ -1377,10 +1406,7 @@ export class Topic {
     const rooted = this.#rooted;
     if (rooted === undefined && this.#keyring.isEmpty) throw new MissingTopicKeyError();
     const isKept = rooted !== undefined && this.#keep(bytes, context, wanted);
-    if (rooted !== undefined) {
-      this.#gaps.open("unknown-key", runningTime());
-      this.#schedule();
-    }
+    if (rooted !== undefined && this.#gaps.open("unknown-key", runningTime())) this.#schedule();
     const id = new Uint8Array(KEY_ID_BYTES);
     writeBigEndian(id, 0, KEY_ID_BYTES, keyId);
     throw UnknownTopicKeyError.withoutStack(id, isKept);
@@ -1388,14 +1414,15 @@ export class Topic {
 
   /** The statement that admits its sender may be underway, or lost. */
   #keepOfStranger(rooted: Rooted, bytes: Uint8Array, hint: string, context: string, wanted: ReadDecodeOptions): void {
-    this.#keep(bytes, context, wanted);
-    if (rooted.knowsHint(hint)) return;
-    this.#gaps.open("unknown-sender", runningTime());
-    this.#schedule();
+    const known = rooted.withHint(hint);
+    const isRevoked = known.some((one) => rooted.roster.get(one)?.role === "revoked");
+    this.#keep(bytes, context, wanted, isRevoked);
+    if (known.length > 0) return;
+    if (this.#gaps.open("unknown-sender", runningTime())) this.#schedule();
   }
 
-  #keep(bytes: Uint8Array, context: string, wanted: ReadDecodeOptions): boolean {
-    return !wanted.naive && this.#kept.add(bytes, context, wanted);
+  #keep(wire: Uint8Array, context: string, wanted: ReadDecodeOptions, whileRevoked = false): boolean {
+    return !wanted.naive && this.#kept.add({ wire, context, wanted, whileRevoked });
   }
 
   #decodeMessage(
@@ -1531,11 +1558,17 @@ export class Topic {
   }
 }
 
-function wakeAfter(milliseconds: number, wake: () => void): ReturnType<typeof setTimeout> {
-  const timer = setTimeout(wake, milliseconds);
-  // In Node a timer keeps the process alive, unless told not to; a browser's is a number.
-  (timer as { unref?: () => void }).unref?.();
-  return timer;
+/** Whether something may be read by it that could not be. */
+function mayRead({ type }: Change): boolean {
+  return type === "key" || type === "standing";
+}
+
+function expectBytesWithin(name: string, value: number | undefined, least: number, most: number): number {
+  const bytes = value ?? most;
+  if (!Number.isInteger(bytes) || bytes < least || bytes > most) {
+    throw new RangeError(`"${name}" expected an integer from ${least} to ${most}, got ${bytes}`);
+  }
+  return bytes;
 }
 
 function expectKeep(keep: RevokeOptions["keep"]): Keep {
@@ -1545,7 +1578,7 @@ function expectKeep(keep: RevokeOptions["keep"]): Keep {
     if (keep === "none") return "none";
     throw new RangeError(`"keep" expected "all", "none" or public keys, got ${JSON.stringify(keep)}`);
   }
-  return new Set([...keep].map((key) => toHex(copyBytes("keep", key, KEY_BYTES))));
+  return new Set(expectList("keep", keep).map((key) => toHex(copyBytes("keep", key, KEY_BYTES))));
 }
 
 function expectInterval(ratchet: { readonly every: number }): number {

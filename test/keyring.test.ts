@@ -27,7 +27,8 @@ function addEpoch(
   { number = 1, issuer = "issuer", parent = "parent", now = 0 } = {},
 ): Epoch {
   const id = commitmentOf(bytes(value));
-  return ring.add({ id, number, head: undefined, issuer, parent, keys: new Generations(bytes(value)) }, now);
+  const keys = new Generations(bytes(value));
+  return ring.add({ id, number, head: undefined, issuer, parent, keys, isProven: true }, now);
 }
 
 const found = (ring: Keyring, key: Uint8Array): [string, number, string][] =>
@@ -182,7 +183,7 @@ describe("epochs", () => {
   it("may have no keys: of a rekey that could not be opened", () => {
     const ring = new Keyring();
     const unopened = { id: "x", number: 1, head: undefined, issuer: "issuer", parent: "parent", keys: undefined };
-    const epoch = ring.add(unopened, 0);
+    const epoch = ring.add({ ...unopened, isProven: false }, 0);
     expect([ring.isEmpty, ring.find(0), ring.nextExpiry(GRACE)]).toEqual([true, [], undefined]);
     ring.use(epoch);
     expect([ring.current, ring.currentFound, ring.sending]).toEqual([undefined, undefined, epoch]);

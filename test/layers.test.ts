@@ -27,6 +27,8 @@ const LAYERS: readonly (readonly string[])[] = [
     "wrap-keys",
     "keyring",
     "events",
+    "rejoin",
+    "unsettled",
     "gaps",
     "kept",
     "sealing",

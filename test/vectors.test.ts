@@ -5,7 +5,7 @@ import type { IntroductionCase, MessageCase, ReplyCase, Vectors } from "../scrip
 import { introductionOf, makeVectors, messageOf, replyOf } from "../scripts/vector-cases.js";
 import { kemKeyPair, loadCrypto } from "../src/crypto.js";
 import { introductionHash, openReply } from "../src/discovery.js";
-import { formatReply, parse } from "../src/message.js";
+import { formatReply, parse, parseReplyPlaintext } from "../src/message.js";
 import { expectCode, thrownBy } from "./support/expect.js";
 import { fingerprint, Received, StringphoneError, Topic, UnverifiedMessage } from "./support/internals.js";
 import { flipBit } from "./support/topics.js";
@@ -208,7 +208,8 @@ describe("replies", () => {
       expectCode(expected.refuse, openIt);
       return;
     }
-    const { sponsor, content } = openIt();
+    const { sponsor, plaintext } = openIt();
+    const content = parseReplyPlaintext(plaintext);
     expect(hex(sponsor.publicKey)).toBe(expected.sponsorKey);
     expect(hex(content.topicKey)).toBe(expected.topicKey);
     expect(content.generation).toBe(expected.generation);

@@ -1,5 +1,5 @@
 /** Who was away (PROTOCOL §11): what it finds, in any order; what it keeps until it can be read; and how it asks, when it must. */
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { diffieHellmanKeyPair } from "../../src/crypto.js";
 import { Identity } from "../../src/identity.js";
 import type { ControlMessage, Topic } from "../../src/index.js";
@@ -16,6 +16,7 @@ import {
   roleOf,
   rosterOf,
   SEEDS,
+  standStill,
   stolen,
   take,
   tell,
@@ -25,14 +26,7 @@ import { bytes, NAME } from "../support/topics.js";
 
 const MINUTE = 60_000;
 
-/** Running time and timers stand still unless a test moves them. */
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+standStill();
 
 /** Time passes by the clock and by running time, and what is due is done. */
 async function pass(world: World, milliseconds: number): Promise<void> {
@@ -534,6 +528,15 @@ describe("a wrap key that is renewed", () => {
 });
 
 describe("a backup", () => {
+  it("of the only admin asks nobody to be let in", async () => {
+    const world = new World();
+    const root = await world.establish({ seed: SEEDS.root });
+    pair(root, await world.create());
+    const restored = await world.load(root.save(), { restored: true });
+    await pass(world, DAY);
+    expect(await world.told(restored, "introduction-wanted")).toEqual([]);
+  });
+
   it("that is restored refuses what is from before now, asks to be let in, and catches up", async () => {
     const world = new World();
     const { root, admin, carol, bob } = await world.family();

@@ -1,5 +1,5 @@
 /** Taking somebody out of a rooted topic (PROTOCOL §9, §10): by one message, whatever it does against it, and in whatever order things come. */
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
 import { diffieHellmanKeyPair } from "../../src/crypto.js";
 import type { Topic } from "../../src/index.js";
@@ -18,6 +18,7 @@ import {
   roleOf,
   rosterOf,
   SEEDS,
+  standStill,
   stolen,
   take,
   tell,
@@ -25,14 +26,7 @@ import {
 } from "../support/rooted.js";
 import { bytes } from "../support/topics.js";
 
-/** Running time and timers stand still unless a test moves them. */
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+standStill();
 
 function keyOf(topic: Topic): Uint8Array {
   return topic.topicKey as Uint8Array;

@@ -1,24 +1,30 @@
 /** How somebody joins a rooted topic (PROTOCOL §9, §11): one fingerprint is compared, and everything else is signed. */
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { fromHex, toHex } from "../../src/bytes.js";
 import { diffieHellmanKeyPair, kemKeyPair, randomBytes } from "../../src/crypto.js";
-import { introductionHash, type ReplyContent, sealReply, signIntroduction } from "../../src/discovery.js";
+import { introductionHash, sealReply, signIntroduction } from "../../src/discovery.js";
 import { Identity } from "../../src/identity.js";
 import { fingerprint, type Topic } from "../../src/index.js";
+import type { ReplyContent } from "../../src/message.js";
 import { parse } from "../../src/message.js";
 import { formatRenewal, formatWrap, signWrap } from "../../src/statements.js";
 import { expectCode, thrownBy } from "../support/expect.js";
-import { forgeControl, hear, pair, roleOf, rosterOf, SEEDS, stolen, take, tell, World } from "../support/rooted.js";
+import {
+  forgeControl,
+  hear,
+  pair,
+  roleOf,
+  rosterOf,
+  SEEDS,
+  standStill,
+  stolen,
+  take,
+  tell,
+  World,
+} from "../support/rooted.js";
 import { bytes, NAME, START } from "../support/topics.js";
 
-/** Running time stands still: then a state is the same as long as nothing happens. */
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+standStill();
 
 /** X25519 public keys with which every shared secret is zero: u = 0, u = 1, and one of order 8. */
 const LOW_ORDER = [

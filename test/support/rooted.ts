@@ -1,4 +1,5 @@
 /** A rooted topic among a few devices, on a channel that a test holds in its hands: it gives each message to whom it wants, when it wants. */
+import { afterEach, beforeEach, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
 import { Identity } from "../../src/identity.js";
 import {
@@ -16,10 +17,20 @@ import { formatRekey, makeRekey, type Recipient, type Rekey } from "../../src/re
 import type { Role } from "../../src/roster.js";
 import { sealControl } from "../../src/sealing.js";
 import { parseState, type SavedTopic } from "../../src/state.js";
-import { signRole } from "../../src/statements.js";
+import { signRole, type WrapStatement } from "../../src/statements.js";
 import { TopicKey } from "../../src/topic-key.js";
 import { expectCode } from "./expect.js";
 import { bytes, NAME, TestClock } from "./topics.js";
+
+/** Running time and timers stand still in this file, unless a test moves them. */
+export function standStill(): void {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout"] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+}
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
@@ -148,10 +159,28 @@ export function forgeControl(
 export function forgeStatement(
   seed: Uint8Array,
   topic: Topic,
-  content: { readonly subjectKey: Uint8Array; readonly version: number; readonly role: Role | "revoked" },
+  content: {
+    readonly subjectKey: Uint8Array;
+    readonly version: number;
+    readonly role: Role | "revoked";
+    readonly head?: string;
+    readonly wrap?: WrapStatement | undefined;
+  },
 ): Uint8Array {
   const topicId = topic.topicId as Uint8Array;
   return signRole(new Identity(seed), topicId, { name: "", head: "", wrap: undefined, ...content }).bytes;
+}
+
+/** The same in fewer words. */
+export function say(
+  seed: Uint8Array,
+  topic: Topic,
+  subjectKey: Uint8Array,
+  role: Role | "revoked",
+  version: number,
+  more: { readonly head?: string; readonly wrap?: WrapStatement | undefined } = {},
+): Uint8Array {
+  return forgeStatement(seed, topic, { subjectKey, role, version, ...more });
 }
 
 /** A rekey that an admin's own program makes: for whom it likes, and wrapped to what it likes. Gives the new key, too. */

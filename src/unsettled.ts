@@ -1,0 +1,46 @@
+/** The statements that others may not know (PROTOCOL §12.2): what is to be published again when the key changes. */
+import { MAX_REPUBLISHED } from "./limits.js";
+import { statementHash } from "./statements.js";
+
+export interface Unsettled {
+  readonly bytes: Uint8Array;
+  /** Whether it was published under the epoch that counts, by us or by somebody else. */
+  isSpread: boolean;
+}
+
+/** The latest of them, by their names. */
+export class UnsettledStatements implements Iterable<Unsettled> {
+  readonly #byName = new Map<string, Unsettled>();
+
+  add(name: string, bytes: Uint8Array, isSpread: boolean): void {
+    this.#byName.delete(name);
+    this.#byName.set(name, { bytes, isSpread });
+    if (this.#byName.size > MAX_REPUBLISHED) this.#byName.delete(this.#byName.keys().next().value as string);
+  }
+
+  /** Somebody published these under the epoch that counts. */
+  noteSpread(names: Iterable<string>): void {
+    for (const name of names) {
+      const unsettled = this.#byName.get(name);
+      if (unsettled !== undefined) unsettled.isSpread = true;
+    }
+  }
+
+  /** Another epoch counts. */
+  unspread(): void {
+    for (const unsettled of this) unsettled.isSpread = false;
+  }
+
+  /** Everybody who has the key knows them. */
+  clear(): void {
+    this.#byName.clear();
+  }
+
+  [Symbol.iterator](): Iterator<Unsettled> {
+    return this.#byName.values();
+  }
+
+  restore(saved: Iterable<Readonly<Unsettled>>): void {
+    for (const { bytes, isSpread } of saved) this.add(statementHash(bytes), bytes, isSpread);
+  }
+}

@@ -1,0 +1,240 @@
+/** What a hostile participant can make everybody hold and compute in a rooted topic. The bounds are smaller here, so that it is quick. */
+import { describe, expect, it, vi } from "vitest";
+import { diffieHellmanKeyPair, randomBytes } from "../../src/crypto.js";
+import { introductionHash, sealReply } from "../../src/discovery.js";
+import { Identity } from "../../src/identity.js";
+import { Topic } from "../../src/index.js";
+import { parse, type WireIntroduction } from "../../src/message.js";
+import { formatRenewal, signWrap } from "../../src/statements.js";
+import { expectCode } from "../support/expect.js";
+import { forgeControl, hear, pair, roleOf, SEEDS, say, standStill, stolen, tell, World } from "../support/rooted.js";
+import { NAME } from "../support/topics.js";
+
+const MOST = vi.hoisted(() => 32);
+const counts = vi.hoisted(() => ({ verify: 0 }));
+
+vi.mock("../../src/limits.js", async (original) => ({
+  ...(await original<typeof import("../../src/limits.js")>()),
+  MAX_STATEMENTS_PER_ISSUER: MOST,
+  MAX_STATEMENTS: 4 * MOST,
+}));
+
+vi.mock("../../src/crypto.js", async (original) => {
+  const crypto = await original<typeof import("../../src/crypto.js")>();
+  const verify: typeof crypto.verify = (...of) => {
+    counts.verify++;
+    return crypto.verify(...of);
+  };
+  return { ...crypto, verify };
+});
+
+standStill();
+
+function junk(number: number): { seed: Uint8Array; key: Uint8Array } {
+  const seed = new Uint8Array(32).fill(0xee);
+  new DataView(seed.buffer).setUint32(0, number);
+  return { seed, key: new Identity(seed).participant.publicKey };
+}
+
+describe("a hostile admin", () => {
+  it("cannot make a root forget what it said: by revocations that the root signs again when it removes that admin", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    const statements: Uint8Array[] = [];
+    for (let i = 0; i < MOST; i++) {
+      const { seed, key } = junk(i);
+      // Made up, revoked, and with a word of its own that makes the root take a greater version than for whom it knows.
+      statements.push(say(SEEDS.admin, root, key, "revoked", 1), say(seed, root, key, "revoked", 1000));
+    }
+    tell(forgeControl(root.topicKey as Uint8Array, { statements }), root, carol, bob);
+    tell(root.revoke(admin.publicKey, { keep: "all" }).wire, carol, bob);
+    for (const topic of [root, carol, bob]) {
+      expect([carol, bob, admin].map((whom) => roleOf(topic, whom))).toEqual(["publisher", "publisher", undefined]);
+    }
+  });
+
+  it("and afterwards the root still admits whom it likes", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    const statements: Uint8Array[] = [];
+    for (let i = 0; i < MOST; i++) {
+      const { seed, key } = junk(i);
+      statements.push(say(SEEDS.admin, root, key, "revoked", 1), say(seed, root, key, "revoked", 1000));
+    }
+    tell(forgeControl(root.topicKey as Uint8Array, { statements }), root, carol, bob);
+    tell(root.revoke(admin.publicKey, { keep: "all" }).wire, carol, bob);
+    const dave = await world.create();
+    expect(() => pair(root, dave)).not.toThrow();
+    expect(roleOf(root, dave)).toBe("publisher");
+  });
+
+  it("cannot so bring somebody back whom one root had removed, and another admitted: it is answered without a person", async () => {
+    const world = new World();
+    const root = await world.create({ seed: SEEDS.root, answerReturning: true });
+    const seed = new Uint8Array(32).fill(0x91);
+    const rootKey = (of: Uint8Array) => new Identity(of).participant.publicKey;
+    const second = await world.establish({ seed, roots: [rootKey(SEEDS.root), rootKey(seed)] });
+    pair(second, root);
+    const [admin, dave, carol] = [
+      await world.create({ seed: SEEDS.admin }),
+      await world.create(),
+      await world.create(),
+    ];
+    tell(pair(second, dave).wire, root);
+    tell(pair(second, carol).wire, root, dave);
+    tell(pair(root, admin, "admin").wire, second, dave, carol);
+    tell(root.revoke(dave.publicKey).wire, second, carol, admin, dave);
+    expect(roleOf(carol, dave)).toBeUndefined();
+
+    const statements: Uint8Array[] = [];
+    for (let i = 0; i < MOST; i++) {
+      const made = junk(i);
+      statements.push(say(SEEDS.admin, root, made.key, "revoked", 1), say(made.seed, root, made.key, "revoked", 1000));
+    }
+    tell(forgeControl(root.topicKey as Uint8Array, { statements }), root, second, carol);
+    tell(root.revoke(admin.publicKey, { keep: "all" }).wire, second, carol);
+    if (root.rekeyWanted !== undefined) tell(root.rekey().wire, second, carol, dave);
+    await world.eventsOf(root);
+    hear(root, dave.constructIntro());
+    expect(await world.told(root, "answered")).toEqual([]);
+    for (const topic of [root, second, carol]) expect(roleOf(topic, dave)).toBeUndefined();
+  });
+
+  it("cannot fill memory beyond the bounds: wrap statements of those who were forgotten go with them", async () => {
+    const world = new World();
+    const { root, carol } = await world.family();
+    for (let round = 0; round < 8; round++) {
+      const statements: Uint8Array[] = [];
+      for (let i = 0; i < MOST; i++) {
+        const { seed, key } = junk(round * MOST + i);
+        const wrap = signWrap(new Identity(seed), NAME, diffieHellmanKeyPair().publicKey, 1);
+        statements.push(say(SEEDS.admin, root, key, "reader", round + 1, { wrap }));
+      }
+      tell(forgeControl(root.topicKey as Uint8Array, { statements }), carol);
+    }
+    const saved = stolen(carol).rooted?.statements;
+    expect(saved?.roles.length).toBeLessThanOrEqual(2 * MOST);
+    expect(saved?.wraps.length).toBeLessThanOrEqual(2 * MOST);
+  });
+
+  it("cannot fill memory beyond the bounds: nor by self-revocations of those whom it made up", async () => {
+    const world = new World();
+    const { root, carol } = await world.family();
+    for (let round = 0; round < 8; round++) {
+      const statements: Uint8Array[] = [];
+      for (let i = 0; i < MOST; i++) {
+        const { seed, key } = junk(round * MOST + i);
+        statements.push(say(SEEDS.admin, root, key, "revoked", round + 1), say(seed, root, key, "revoked", 1));
+      }
+      tell(forgeControl(root.topicKey as Uint8Array, { statements }), carol);
+    }
+    // One issuer, and of each whom it speaks of one word of its own.
+    expect(stolen(carol).rooted?.statements.roles.length).toBeLessThanOrEqual(3 * MOST);
+  });
+});
+
+describe("a hostile admin that makes others admins who say as much as they may", () => {
+  /** The admin makes eight accomplices, each of whom speaks of as many as one issuer may. */
+  async function flooded() {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    const statements: Uint8Array[] = [];
+    for (let i = 0; i < 8; i++) {
+      const { seed, key } = junk(1000 + i);
+      statements.push(say(SEEDS.admin, root, key, "admin", 1));
+      for (let j = 0; j < MOST; j++) statements.push(say(seed, root, junk(i * MOST + j).key, "reader", 1));
+    }
+    tell(forgeControl(root.topicKey as Uint8Array, { statements }), root, carol, bob);
+    return { world, root, admin, carol, bob };
+  }
+
+  it("cannot fill memory beyond the bound, and pushes out nothing that a smaller rank said", async () => {
+    const { root, carol, bob, admin } = await flooded();
+    for (const topic of [root, carol, bob]) {
+      expect(stolen(topic).rooted?.statements.roles.length).toBeLessThanOrEqual(4 * MOST);
+      expect([admin, carol, bob].map((whom) => roleOf(topic, whom))).toEqual(["admin", "publisher", "publisher"]);
+    }
+  });
+
+  it("leaves nothing that takes room from what is said later", async () => {
+    const { world, root, admin, carol, bob } = await flooded();
+    tell(root.revoke(admin.publicKey, { keep: "none" }).wire, carol, bob);
+    for (let i = 0; i < MOST - 4; i++) {
+      const dave = await world.create();
+      tell(pair(root, dave).wire, carol, bob);
+      for (const topic of [root, carol, bob]) expect(roleOf(topic, dave)).toBe("publisher");
+    }
+  });
+});
+
+describe("an admin that says as much as one may", () => {
+  it("is told so, and says nothing that would push out what it said before", async () => {
+    const world = new World();
+    const { root, carol } = await world.family();
+    const before = stolen(root).rooted?.statements.roles.length as number;
+    for (let i = 0; i < MOST - before; i++) root.admit(junk(i).key);
+    expectCode("FORBIDDEN", () => root.admit(junk(MOST).key));
+    expectCode("FORBIDDEN", () => root.revoke(junk(MOST).key));
+    expect(stolen(root).rooted?.statements.roles).toHaveLength(MOST);
+    // Of whom it has spoken it speaks on.
+    root.revoke(carol.publicKey);
+    expect(roleOf(root, carol)).toBeUndefined();
+  });
+});
+
+describe("a stranger", () => {
+  it("cannot make a newcomer hold the statements of replies that nobody has confirmed", async () => {
+    const mallory = new Identity(junk(1).seed);
+    const introduced = async () => {
+      const newcomer = await Topic.create({ name: NAME });
+      const intro = newcomer.constructIntro();
+      const wire = parse(intro, 1 << 20) as WireIntroduction;
+      const introduction = { wire, hash: introductionHash(intro), context: NAME };
+      const send = (statements: Uint8Array[]) => () => {
+        const [topicKey, head, rejoinSecret] = [junk(2).seed, junk(3).seed, junk(4).seed];
+        const roots = [mallory.participant.publicKey];
+        const salt = new Uint8Array(16);
+        const content = { epoch: 0, generation: 0, topicKey, salt, roots, statements, head, rejoinSecret };
+        newcomer.decode(sealReply(mallory, content, introduction, randomBytes(64)));
+      };
+      return { newcomer, send };
+    };
+    const collect = globalThis.gc as () => void;
+    const used = () => {
+      collect();
+      const { heapUsed, external } = process.memoryUsage();
+      return heapUsed + external;
+    };
+    const large = Array.from({ length: 60_000 }, () => new Uint8Array(128));
+    // The heap of WebAssembly grows once, and stays.
+    const before = await introduced();
+    expectCode("INTRODUCTION_REPLY", before.send(large));
+    before.newcomer.dispose();
+    const { newcomer, send } = await introduced();
+    const unused = used();
+    // 65 KB on the wire that would be many times as much in memory.
+    expectCode("MALFORMED_MESSAGE", send(Array.from({ length: 65_000 }, () => new Uint8Array(0))));
+    for (let i = 0; i < 7; i++) expectCode("INTRODUCTION_REPLY", send(large));
+    // 56 MB came. Two of them are kept.
+    expect(used() - unused).toBeLessThan(80e6);
+    newcomer.dispose();
+  });
+});
+
+describe("a reader, or who was removed", () => {
+  it("cannot cost more than a few signature checks by a control message full of wrap statements of its own", async () => {
+    const world = new World();
+    const { root, carol, bob } = await world.family({ role: "reader" });
+    const oldKey = root.topicKey as Uint8Array;
+    tell(root.revoke(bob.publicKey).wire, carol);
+    const identity = new Identity(SEEDS.bob);
+    const { publicKey } = diffieHellmanKeyPair();
+    const statements = Array.from({ length: 500 }, (_, i) =>
+      formatRenewal(signWrap(identity, NAME, publicKey, 2 ** 41 + i)),
+    );
+    const wire = forgeControl(oldKey, { statements });
+    counts.verify = 0;
+    expect(hear(carol, wire)).toBeNull();
+    expect(counts.verify).toBeLessThan(10);
+  });
+});
