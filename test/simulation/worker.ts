@@ -24,6 +24,9 @@ async function outcomeOf(seed: number, trace: boolean): Promise<Outcome> {
   }
 }
 
+// Most of what is thrown is expected, and to trace the stack is what costs the most of it.
+Error.stackTraceLimit = process.argv[4] === "trace" ? 10 : 0;
+
 const [first = "1", count = "1", mode = ""] = process.argv.slice(2);
 let totals: Totals = { asked: 0, hostile: 0, repairs: 0, mostRounds: 0, mostRepairs: Number.NEGATIVE_INFINITY };
 for (let seed = Number(first); seed < Number(first) + Number(count); seed++) {
