@@ -70,3 +70,16 @@ export function mixedOrder(publicKey: Uint8Array): Uint8Array {
   const torsion = decodePoint(Buffer.from(SMALL_ORDER_KEYS[4] as string, "hex"));
   return encodePoint(add(decodePoint(publicKey), torsion));
 }
+
+/** The signature with its S raised by the group order: the same to a verifier that does not insist on the smallest. */
+export function nonCanonical(signature: Uint8Array): Uint8Array {
+  let s = 0n;
+  for (let i = 63; i >= 32; i--) s = s * 256n + BigInt(signature[i] as number);
+  s += ORDER;
+  const raised = new Uint8Array(signature);
+  for (let i = 32; i < 64; i++) {
+    raised[i] = Number(s & 0xffn);
+    s >>= 8n;
+  }
+  return raised;
+}

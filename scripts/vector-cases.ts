@@ -27,7 +27,7 @@ import { formatWrap, signWrap } from "../src/statements.js";
 import { TopicKey } from "../src/topic-key.js";
 import { openWire, sealPlaintext } from "../test/support/forge.js";
 import { type BatchCase, batchCases } from "./batch-cases.js";
-import { mixedOrder, ORDER, SMALL_ORDER_KEYS } from "./edwards.js";
+import { mixedOrder, nonCanonical, SMALL_ORDER_KEYS } from "./edwards.js";
 import {
   ALICE,
   BOB,
@@ -231,19 +231,6 @@ function changed(wire: Uint8Array, at: number, xor: number): Uint8Array {
 
 function concat(...parts: (Uint8Array | number[])[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts.map((part) => Buffer.from(part))));
-}
-
-/** The signature with its S raised by the group order: the same to a verifier that does not insist on the smallest. */
-function nonCanonical(signature: Uint8Array): Uint8Array {
-  let s = 0n;
-  for (let i = 63; i >= 32; i--) s = s * 256n + BigInt(signature[i] as number);
-  s += ORDER;
-  const raised = new Uint8Array(signature);
-  for (let i = 32; i < 64; i++) {
-    raised[i] = Number(s & 0xffn);
-    s >>= 8n;
-  }
-  return raised;
 }
 
 function acceptedMessages(): MessageCase[] {
