@@ -1,168 +1,76 @@
 // A second implementation of docs/PROTOCOL.md, written from that page alone; § refers to its sections.
 // It shares no code with src/, so that a test can set one against the other.
-import { createHash } from "node:crypto";
 import sodium from "libsodium-wrappers";
+import { Chain, follow, StepBudget, step } from "./independent-generations.js";
+import {
+  type Bytes,
+  bytesOf,
+  CLOCK_FLOOR,
+  commitmentOf,
+  fingerprint,
+  H,
+  hex,
+  hintOf,
+  type Item,
+  isIdentityKey,
+  join,
+  KDF,
+  keyIdOf,
+  label,
+  MAX_AGE,
+  MAX_CONTROL,
+  MAX_EPOCH,
+  MAX_GENERATION,
+  MAX_PAYLOAD,
+  MAX_STATEMENT,
+  MAX_TIME,
+  MIN_STATEMENT,
+  malformed,
+  messageKeyOf,
+  numberOf,
+  open,
+  PeerError,
+  publicKeyOf,
+  readCbor,
+  refuse,
+  SKEW,
+  same,
+  seal,
+  sign,
+  TEN_MINUTES,
+  verify,
+  writeCbor,
+} from "./independent-primitives.js";
 
-type Bytes = Uint8Array;
-export const ready: Promise<void> = sodium.ready;
-
-/** A refusal, with one of the codes of §13. */
-export class PeerError extends Error {
-  readonly code: string;
-  constructor(code: string, why: string) {
-    super(`${code}: ${why}`);
-    this.code = code;
-  }
-}
-const refuse = (code: string, why: string): never => {
-  throw new PeerError(code, why);
-};
-const malformed = (why: string): never => refuse("MALFORMED_MESSAGE", why);
-
-export const hex = (bytes: Bytes): string => Buffer.from(bytes).toString("hex");
-export const unhex = (text: string): Bytes => new Uint8Array(Buffer.from(text, "hex"));
-const join = (...parts: Bytes[]): Bytes => new Uint8Array(Buffer.concat(parts));
-const same = (a: Bytes, b: Bytes): boolean => Buffer.compare(a, b) === 0;
-
-// §2
-const CLOCK_FLOOR = 2 ** 40;
-const MAX_TIME = 2 ** 48 - 1;
-const MAX_PAYLOAD = 16 * 2 ** 20;
-/** Of a control message, or of the ciphertext of a reply. */
-const MAX_CONTROL = 8 * 2 ** 20;
-const MAX_GENERATION = 2 ** 40;
-const SKEW = 300_000;
-const MAX_AGE = 30_000;
-const TEN_MINUTES = 600_000;
-
-// §3: CBOR of four kinds, in its shortest form
-
-type Item = number | string | Bytes | readonly Item[];
-
-const head = (major: number, n: number): Bytes => {
-  if (!Number.isSafeInteger(n) || n < 0) throw new RangeError(`no CBOR argument: ${n}`);
-  const [info, size] = n < 24 ? [n, 0] : n < 2 ** 8 ? [24, 1] : n < 2 ** 16 ? [25, 2] : n < 2 ** 32 ? [26, 4] : [27, 8];
-  const eight = Buffer.alloc(8);
-  eight.writeBigUInt64BE(BigInt(n));
-  return join(Uint8Array.of((major << 5) | info), eight.subarray(8 - size));
-};
-
-function writeCbor(item: Item): Bytes {
-  if (typeof item === "number") return head(0, item);
-  if (item instanceof Uint8Array) return join(head(2, item.length), item);
-  if (typeof item !== "string") return join(head(4, item.length), ...item.map(writeCbor));
-  if (/\p{Cs}/u.test(item)) throw new RangeError("text with a lone surrogate");
-  const text = new TextEncoder().encode(item);
-  return join(head(3, text.length), text);
-}
-
-/** Reads exactly one array of at most `most` items; it may hold arrays only where `nested` says so. */
-function readCbor(bytes: Bytes, most: number, nested: boolean): Item[] {
-  let at = 0;
-  const take = (n: number): Bytes => {
-    if (n > bytes.length - at) malformed("shorter than it says");
-    at += n;
-    return bytes.subarray(at - n, at);
-  };
-  const item = (depth: number): Item => {
-    const first = take(1)[0] as number;
-    const [major, info] = [first >> 5, first & 31];
-    if (info > 27) malformed("indefinite length or reserved head");
-    const size = info < 24 ? 0 : 2 ** (info - 24);
-    const wide = size === 0 ? BigInt(info) : BigInt(`0x${hex(take(size))}`);
-    if (wide > BigInt(Number.MAX_SAFE_INTEGER)) malformed("argument above 2^53 - 1");
-    const n = Number(wide);
-    if (size > 0 && n < (size === 1 ? 24 : 2 ** (4 * size))) malformed("head not in its shortest form");
-    if (major === 0) return n;
-    if (major === 2) return take(n).slice();
-    if (major === 3) {
-      try {
-        if (n > 64) malformed("text of more than 64 bytes");
-        return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(take(n));
-      } catch (error) {
-        if (error instanceof PeerError) throw error;
-        return malformed("text that is not UTF-8");
-      }
-    }
-    if (major !== 4) return malformed(`major type ${major}`);
-    if (depth > (nested ? 1 : 0)) return malformed("array too deep");
-    if (n > most) return malformed("too many items");
-    return Array.from({ length: n }, () => item(depth + 1));
-  };
-  const whole = item(0);
-  if (at !== bytes.length) malformed("bytes after the end");
-  return typeof whole === "object" && !(whole instanceof Uint8Array) ? [...whole] : malformed("not an array");
-}
-
-// The kind and length of an item (§5, step 5).
-const bytesOf = (item: Item | undefined, least: number, most = least): Bytes =>
-  item instanceof Uint8Array && item.length >= least && item.length <= most ? item : malformed("not such bytes");
-const numberOf = (item: Item | undefined, most: number): number =>
-  typeof item === "number" && item <= most ? item : malformed("not such a number");
-
-// §3: hashes, signatures, keys
-
-const label = (name: string): string => `stringphone/1 ${name}`;
-const H = (name: string, ...items: Item[]): Bytes =>
-  sodium.crypto_generichash(32, writeCbor([label(name), ...items]), null);
-const KDF = (key: Bytes, name: string, ...items: Item[]): Bytes =>
-  sodium.crypto_generichash(32, writeCbor([label(name), ...items]), key);
-
-const signed = (digest: Bytes): Bytes => join(new TextEncoder().encode("stringphone/1 "), digest);
-const sign = (seed: Bytes, digest: Bytes): Bytes =>
-  sodium.crypto_sign_detached(signed(digest), sodium.crypto_sign_seed_keypair(seed).privateKey);
-const verify = (signature: Bytes, digest: Bytes, publicKey: Bytes): boolean =>
-  sodium.crypto_sign_verify_detached(signature, signed(digest), publicKey);
-
-const seal = (key: Bytes, nonce: Bytes, data: Bytes, plaintext: Bytes): Bytes =>
-  sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, data, null, nonce, key);
-const open = (key: Bytes, nonce: Bytes, data: Bytes, sealed: Bytes): Bytes => {
-  try {
-    return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, sealed, data, nonce, key);
-  } catch {
-    return refuse("DECRYPTION_FAILED", "AEAD");
-  }
-};
-
-export const publicKeyOf = (seed: Bytes): Bytes => sodium.crypto_sign_seed_keypair(seed).publicKey;
-
-export function isIdentityKey(key: Bytes): boolean {
-  if (key.length !== 32) return false;
-  const y = BigInt(`0x${hex(key.slice().reverse())}`) & (2n ** 255n - 1n);
-  if (y >= 2n ** 255n - 19n) return false;
-  try {
-    return sodium.crypto_sign_ed25519_pk_to_curve25519(key).length === 32;
-  } catch {
-    return false;
-  }
-}
-
-// §1, §4
-
-export const participantId = (publicKey: Bytes): Bytes =>
-  new Uint8Array(createHash("sha256").update(publicKey).digest().subarray(0, 16));
-const hintOf = (publicKey: Bytes): Bytes => participantId(publicKey).slice(0, 8);
-export const keyIdOf = (topicKey: Bytes): Bytes => KDF(topicKey, "key id").slice(0, 4);
-export const messageKeyOf = (topicKey: Bytes): Bytes => KDF(topicKey, "message key");
-export const commitmentOf = (topicKey: Bytes): Bytes => KDF(topicKey, "commitment");
-
-export function fingerprint(publicKey: Bytes): string {
-  const bits = [...participantId(publicKey).subarray(0, 15)].map((byte) => byte.toString(2).padStart(8, "0")).join("");
-  const letter = (five: string): string => "0123456789ABCDEFGHJKMNPQRSTVWXYZ".charAt(Number.parseInt(five, 2));
-  const text = (bits.match(/.{5}/g) ?? []).map(letter).join("");
-  return (text.match(/.{4}/g) ?? []).join("-");
-}
-
-export const safetyNumber = (a: Bytes, b: Bytes): string => [fingerprint(a), fingerprint(b)].sort().join(" ");
+export {
+  commitmentOf,
+  fingerprint,
+  hex,
+  isIdentityKey,
+  keyIdOf,
+  messageKeyOf,
+  PeerError,
+  participantId,
+  publicKeyOf,
+  ready,
+  safetyNumber,
+  unhex,
+} from "./independent-primitives.js";
 
 // §5
 
 type Message = { type: 0; keyId: Bytes; session: Bytes; sequence: number; ciphertext: Bytes };
 type IntroductionBytes = Record<"senderKey" | "kemKey" | "wrap" | "rejoin" | "signature", Bytes>;
-type Introduction = IntroductionBytes & { type: 1; sentAt: number; name: string };
+export type Introduction = IntroductionBytes & { type: 1; sentAt: number; name: string };
 type Reply = { type: 2; id: Bytes; kemCiphertext: Bytes; ciphertext: Bytes };
 
-export function parse(wire: Bytes, maxPayload = MAX_PAYLOAD): Message | Introduction | Reply {
+/** What people are shown as a name (§9.1); that it has at most 64 bytes was seen when it was read. */
+export function checkName(name: Item | undefined): asserts name is string {
+  if (typeof name !== "string") malformed("not such a name");
+  else if (/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u.test(name)) malformed("name with a character that is not shown");
+}
+
+export function parse(wire: Bytes, maxPayload = MAX_PAYLOAD, isRooted = false): Message | Introduction | Reply {
   if (wire.length > Math.max(maxPayload, MAX_CONTROL) + 130) refuse("MESSAGE_TOO_LARGE", `${wire.length} bytes`);
   const [array, version] = [wire[0] ?? 0, wire[1] ?? 1];
   if (array >= 0x80 && array <= 0x97 && version < 0x18 && version !== 1) refuse("UNSUPPORTED_VERSION", `${version}`);
@@ -173,7 +81,8 @@ export function parse(wire: Bytes, maxPayload = MAX_PAYLOAD): Message | Introduc
     const [keyId, session] = [bytesOf(items[2], 4), bytesOf(items[3], 12)];
     const sequence = numberOf(items[4], Number.MAX_SAFE_INTEGER);
     const ciphertext = bytesOf(items[5], 95, Number.POSITIVE_INFINITY);
-    if (ciphertext.length > maxPayload + 95) refuse("MESSAGE_TOO_LARGE", `${ciphertext.length - 95} bytes`);
+    const most = isRooted ? Math.max(maxPayload, MAX_CONTROL) : maxPayload;
+    if (ciphertext.length > most + 95) refuse("MESSAGE_TOO_LARGE", `${ciphertext.length - 95} bytes`);
     return { type: 0, keyId, session, sequence, ciphertext };
   }
   if (items[1] === 1 && items.length === 9) {
@@ -181,9 +90,7 @@ export function parse(wire: Bytes, maxPayload = MAX_PAYLOAD): Message | Introduc
     const [wrap, rejoin, sentAt] = [bytesOf(items[4], 0, 256), bytesOf(items[5], 0, 64), numberOf(items[6], MAX_TIME)];
     const [name, signature] = [items[7], bytesOf(items[8], 64)];
     // §9.1 says which characters a name has, and not when that is checked: here, as the kind of the other items is.
-    if (typeof name !== "string") return malformed("not such a name");
-    if (/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u.test(name))
-      return malformed("name with a character that is not shown");
+    checkName(name);
     return { type: 1, senderKey, kemKey, wrap, rejoin, sentAt, name, signature };
   }
   if (items[1] === 2 && items.length === 5) {
@@ -259,7 +166,7 @@ export function openMessage(wire: Bytes, topicKey: Bytes, context: string): Unse
   return parsed.type === 0 ? unseal(parsed, topicKey, context) : malformed("not a message");
 }
 
-type Unsealed = Place & Content & { hint: Bytes; signature: Bytes; payloads: Bytes[] };
+export type Unsealed = Place & Content & { hint: Bytes; signature: Bytes; payloads: Bytes[] };
 
 /** Opens a message and looks at its shape: step 4 of §13. */
 function unseal({ session, sequence, ciphertext }: Message, topicKey: Bytes, context: string): Unsealed {
@@ -289,18 +196,25 @@ function controlOf(place: Place, plaintext: Bytes): Unsealed {
 
 const introductionDigest = (i: Introduction, context: string): Bytes =>
   H("introduction signature", i.senderKey, i.kemKey, i.wrap, i.rejoin, i.sentAt, i.name, context);
-const introductionHash = (wire: Bytes): Bytes => H("introduction", wire);
+export const introductionHash = (wire: Bytes): Bytes => H("introduction", wire);
 export const introductionId = (wire: Bytes): Bytes => introductionHash(wire).slice(0, 16);
 
 type IntroductionFacts = { seed: Bytes; kemSeed: Bytes; name: string; sentAt: number; context: string };
 export type IntroductionInput = IntroductionFacts & { wrapStatement: Bytes };
+/** What the proof of somebody who comes back is bound to. */
+export type Claim = Pick<Introduction, "senderKey" | "kemKey" | "wrap" | "sentAt" | "name"> & { context: string };
 /** Of a program that knows no topics with a roster, unless it is given what such a one says. */
-export type MadeIntroduction = IntroductionFacts & { wrapStatement?: Bytes; rejoin?: Bytes };
+export type MadeIntroduction = IntroductionFacts & {
+  wrapStatement?: Bytes;
+  rejoin?: Bytes | ((claim: Claim) => Bytes);
+};
 export function makeIntroduction(input: MadeIntroduction): Bytes {
   const none = new Uint8Array();
-  const { seed, kemSeed, name, sentAt, context, wrapStatement: wrap = none, rejoin = none } = input;
+  const { seed, kemSeed, name, sentAt, context, wrapStatement: wrap = none } = input;
   const senderKey = publicKeyOf(seed);
   const kemKey = sodium.crypto_kem_xwing_seed_keypair(kemSeed).publicKey;
+  const { rejoin: given = none } = input;
+  const rejoin = typeof given === "function" ? given({ senderKey, kemKey, wrap, sentAt, name, context }) : given;
   const unsigned = { type: 1, senderKey, kemKey, wrap, rejoin, sentAt, name, signature: none } as const;
   const signature = sign(seed, introductionDigest(unsigned, context));
   return writeCbor([1, 1, senderKey, kemKey, wrap, rejoin, sentAt, name, signature]);
@@ -308,53 +222,82 @@ export function makeIntroduction(input: MadeIntroduction): Bytes {
 
 /** Says which X25519 key its sender has, in the topic of this name. */
 export type WrapKey = { wrapKey: Bytes; version: number; topicName: string };
-const wrapDigest = (identity: Bytes, { wrapKey, version, topicName }: WrapKey): Bytes =>
+export const wrapDigest = (identity: Bytes, { wrapKey, version, topicName }: WrapKey): Bytes =>
   H("wrap statement", identity, wrapKey, version, topicName);
 export const makeWrapStatement = ({ seed, ...wrap }: WrapKey & { seed: Bytes }): Bytes =>
   writeCbor([wrap.wrapKey, wrap.version, sign(seed, wrapDigest(publicKeyOf(seed), wrap))]);
+
+/** Reads a wrap statement in the form that an introduction or a role statement has, and verifies nothing. */
+export function parseWrapWithin(bytes: Bytes): { wrapKey: Bytes; version: number; signature: Bytes } {
+  const items = readCbor(bytes, 3, false);
+  if (items.length !== 3) malformed("wrap statement without 3 items");
+  return { wrapKey: bytesOf(items[0], 32), version: numberOf(items[1], MAX_TIME), signature: bytesOf(items[2], 64) };
+}
 
 /** Reads the wrap statement of an introduction, and verifies it. */
 export function openWrapStatement(introduction: Bytes, topicName: string): WrapKey & { sentAt: number } {
   const parsed = parse(introduction);
   if (parsed.type !== 1) return malformed("not an introduction");
-  const items = readCbor(parsed.wrap, 3, false);
-  if (items.length !== 3) malformed("wrap statement without 3 items");
-  const [wrapKey, version, signature] = [bytesOf(items[0], 32), numberOf(items[1], MAX_TIME), bytesOf(items[2], 64)];
-  const wrap = { wrapKey, version, topicName };
+  const { signature, ...said } = parseWrapWithin(parsed.wrap);
+  const wrap = { ...said, topicName };
   if (!verify(signature, wrapDigest(parsed.senderKey, wrap), parsed.senderKey))
     refuse("BAD_SIGNATURE", "wrap statement");
   return { ...wrap, sentAt: parsed.sentAt };
 }
 
 /** The checks of an introduction that need no memory and no clock. */
-function verifyIntroduction(introduction: Introduction, context: string): void {
+export function verifyIntroduction(introduction: Introduction, context: string): void {
   if (!isIdentityKey(introduction.senderKey)) refuse("INVALID_KEY", "newcomer");
   if (!verify(introduction.signature, introductionDigest(introduction, context), introduction.senderKey))
     refuse("BAD_SIGNATURE", "introduction");
 }
 
-/** Salt, roots, statements, head, rejoin secret. */
-const NO_ROOTS: readonly Item[] = [new Uint8Array(), [], [], new Uint8Array(), new Uint8Array()];
 const kemHash = (kemCiphertext: Bytes): Bytes => H("kem ciphertext", kemCiphertext);
 const replyData = (hash: Bytes, kem: Bytes, context: string): Bytes => writeCbor([label("reply"), hash, kem, context]);
-/** What a sponsor gives. */
-type Handover = { topicKey: Bytes; generation: number };
-const replyDigest = (hash: Bytes, kem: Bytes, sponsor: Bytes, { topicKey, generation }: Handover, context: string) => {
-  const rest = H("reply rest", generation, ...NO_ROOTS);
-  return H("reply signature", hash, kem, sponsor, 0, commitmentOf(topicKey), rest, context);
+/** What a sponsor gives; the roots and what follows are empty in a bare topic. */
+export type Handover = {
+  epoch: number;
+  generation: number;
+  topicKey: Bytes;
+  roots: Bytes[];
+  statements: Bytes[];
+} & Record<"salt" | "head" | "rejoinSecret", Bytes>;
+const none = new Uint8Array();
+export const bareHandover = (topicKey: Bytes, generation: number): Handover => ({
+  epoch: 0,
+  generation,
+  topicKey,
+  roots: [],
+  statements: [],
+  salt: none,
+  head: none,
+  rejoinSecret: none,
+});
+const replyDigest = (hash: Bytes, kem: Bytes, sponsor: Bytes, given: Handover, context: string): Bytes => {
+  const { epoch, generation, topicKey, salt, roots, statements, head, rejoinSecret } = given;
+  const named = topicKey.length === 80 ? H("return wrap", topicKey) : commitmentOf(topicKey);
+  const rest = H("reply rest", generation, salt, roots, statements, head, rejoinSecret);
+  return H("reply signature", hash, kem, sponsor, epoch, named, rest, context);
 };
 
-type ReplyFacts = Record<"seed" | "topicKey" | "introduction" | "encapsulationSeed", Bytes> & { context: string };
-export type ReplyInput = ReplyFacts & { generation: number };
-export function makeReply(input: ReplyFacts & { generation?: number }): Bytes {
-  const { seed, topicKey, generation = 0, introduction, encapsulationSeed, context } = input;
+type ReplyFacts = Record<"seed" | "introduction" | "encapsulationSeed", Bytes> & { context: string };
+export type ReplyInput = ReplyFacts & { topicKey: Bytes; generation: number };
+export const makeReply = ({
+  topicKey,
+  generation = 0,
+  ...facts
+}: Omit<ReplyInput, "generation"> & { generation?: number }) => makeHandover(facts, bareHandover(topicKey, generation));
+
+export function makeHandover({ seed, introduction, encapsulationSeed, context }: ReplyFacts, given: Handover): Bytes {
   const parsed = parse(introduction);
   if (parsed.type !== 1) return malformed("not an introduction");
   const hash = introductionHash(introduction);
   const { ciphertext, sharedSecret } = sodium.crypto_kem_xwing_enc_deterministic(parsed.kemKey, encapsulationSeed);
   const [sponsor, kem] = [publicKeyOf(seed), kemHash(ciphertext)];
-  const signature = sign(seed, replyDigest(hash, kem, sponsor, { topicKey, generation }, context));
-  const plaintext = writeCbor([sponsor, signature, 0, generation, topicKey, ...NO_ROOTS]);
+  const signature = sign(seed, replyDigest(hash, kem, sponsor, given, context));
+  const { epoch, generation, topicKey, salt, roots, statements, head, rejoinSecret } = given;
+  const first = [sponsor, signature, epoch, generation, topicKey];
+  const plaintext = writeCbor([...first, salt, roots, statements, head, rejoinSecret]);
   const key = KDF(sharedSecret, "reply key", hash);
   const sealed = seal(key, new Uint8Array(24), replyData(hash, kem, context), plaintext);
   return writeCbor([1, 2, hash.slice(0, 16), ciphertext, sealed]);
@@ -362,8 +305,14 @@ export function makeReply(input: ReplyFacts & { generation?: number }): Bytes {
 
 export type OpenIntroduction = { introduction: Bytes; kemSeed: Bytes; context: string };
 
+const listOf = (item: Item | undefined, most: number, size: [number, number?]): Bytes[] =>
+  typeof item === "object" && !(item instanceof Uint8Array) && item.length <= most
+    ? item.map((each) => bytesOf(each, ...size))
+    : malformed("not such a list");
+
 /** Opens a reply to this introduction: the checks that need no memory, after the lookup by introduction id. */
-export function openReply(wire: Bytes, { introduction, kemSeed, context }: OpenIntroduction) {
+export function openHandover(wire: Bytes, opening: OpenIntroduction): Handover & { sponsorKey: Bytes } {
+  const { introduction, kemSeed, context } = opening;
   const reply = parse(wire);
   if (reply.type !== 2) return malformed("not a reply");
   const [hash, kem] = [introductionHash(introduction), kemHash(reply.kemCiphertext)];
@@ -374,17 +323,33 @@ export function openReply(wire: Bytes, { introduction, kemSeed, context }: OpenI
     return refuse("DECRYPTION_FAILED", "KEM");
   }
   const key = KDF(secret, "reply key", hash);
-  // 10 items: "at most 9" of §5 cannot be meant here.
-  const items = readCbor(open(key, new Uint8Array(24), replyData(hash, kem, context), reply.ciphertext), 10, true);
+  const plaintext = open(key, new Uint8Array(24), replyData(hash, kem, context), reply.ciphertext);
+  const items = readCbor(plaintext, 65_568, true);
   if (items.length !== 10) malformed("reply without 10 items");
-  const [sponsorKey, signature, topicKey] = [bytesOf(items[0], 32), bytesOf(items[1], 64), bytesOf(items[4], 32)];
-  const generation = numberOf(items[3], MAX_GENERATION);
-  if (items[2] !== 0 || !same(writeCbor(items.slice(5)), writeCbor(NO_ROOTS)))
-    malformed("roots in a topic without roots");
+  const [sponsorKey, signature] = [bytesOf(items[0], 32), bytesOf(items[1], 64)];
+  const roots = listOf(items[6], 16, [32]);
+  const given = roots.length === 0 ? readBare(items) : readRooted(items, roots);
   if (!isIdentityKey(sponsorKey)) refuse("INVALID_KEY", "sponsor");
-  if (!verify(signature, replyDigest(hash, kem, sponsorKey, { topicKey, generation }, context), sponsorKey))
+  if (!verify(signature, replyDigest(hash, kem, sponsorKey, given, context), sponsorKey))
     refuse("BAD_SIGNATURE", "reply");
-  return { sponsorKey, topicKey, generation };
+  return { ...given, sponsorKey };
+}
+
+function readBare(items: Item[]): Handover {
+  const given = bareHandover(bytesOf(items[4], 32), numberOf(items[3], MAX_GENERATION));
+  if (items[2] !== 0 || !same(writeCbor(items.slice(5)), writeCbor([none, [], [], none, none])))
+    malformed("a reply that is neither bare nor rooted");
+  return given;
+}
+
+function readRooted(items: Item[], roots: Bytes[]): Handover {
+  const [epoch, generation] = [numberOf(items[2], MAX_EPOCH), numberOf(items[3], MAX_GENERATION)];
+  const [topicKey, salt, rejoinSecret] = [bytesOf(items[4], 32, 80), bytesOf(items[5], 16), bytesOf(items[9], 32)];
+  if (topicKey.length !== 32 && topicKey.length !== 80) malformed("topic key of another length");
+  if (new Set(roots.map(hex)).size < roots.length) malformed("a root twice");
+  const statements = listOf(items[7], 65_536, [MIN_STATEMENT, MAX_STATEMENT]);
+  const head = bytesOf(items[8], 32, MAX_CONTROL);
+  return { epoch, generation, topicKey, salt, roots, statements, head, rejoinSecret };
 }
 
 // §7.3
@@ -485,26 +450,31 @@ export type Given =
   | (Accepted & { delivery: Delivery; sentAt: number })
   | { kind: "unverified"; payload: Bytes; claimedSender: Bytes }
   | { kind: "INTRODUCTION"; senderKey: Bytes; fingerprint: string; name: string; id: Bytes }
-  | { kind: "INTRODUCTION_REPLY"; sponsorKey: Bytes; topicKey: Bytes; generation: number };
+  | (Handover & { kind: "INTRODUCTION_REPLY"; sponsorKey: Bytes; introduction: Bytes });
 export type Outcome = Given | null;
 
 export type PeerInput = { seed: Bytes; topicKey?: Bytes; pins?: Bytes[]; clock: () => number } & {
   /** What the topic is called, which its wrap statements are bound to. */
   name?: string;
-  /** Milliseconds that only rise, for what §9 counts without saying by which clock. */
+  /** Running time in milliseconds. */
   elapsed?: () => number;
   maxPayload?: number;
   skew?: number;
+  grace?: number;
 };
 
+/** An X25519 key pair, and the version of the statement that names it. */
+export type OwnWrapKey = Record<"secret" | "wrapKey", Bytes> & { version: number; ended?: number };
+
 export class Peer {
-  topicKey: Bytes | undefined;
   readonly publicKey: Bytes;
-  readonly #seed: Bytes;
-  readonly #name: string;
-  /** Drawn for this program, and not for an introduction; of when it was first said. */
-  readonly #wrapKey = sodium.crypto_scalarmult_base(sodium.randombytes_buf(32));
-  #wrapVersion: number | undefined;
+  readonly name: string;
+  protected readonly seed: Bytes;
+  /** The newest last. */
+  protected readonly wrapKeys: OwnWrapKey[] = [];
+  protected readonly grace: number;
+  protected readonly budget: StepBudget;
+  #chain: Chain | undefined;
   readonly #clock: () => number;
   readonly #elapsed: () => number;
   readonly #maxPayload: number;
@@ -524,16 +494,76 @@ export class Peer {
   readonly #open = new Map<string, OpenIntroduction & { at: number; tried: Set<string> }>();
 
   constructor(input: PeerInput) {
-    this.#seed = input.seed;
+    this.seed = input.seed;
     this.publicKey = publicKeyOf(input.seed);
     this.topicKey = input.topicKey;
-    this.#name = input.name ?? "";
+    this.name = input.name ?? "";
+    this.grace = input.grace ?? 24 * 3_600_000;
     this.#clock = input.clock;
     this.#elapsed = input.elapsed ?? (() => performance.now());
     this.#maxPayload = input.maxPayload ?? MAX_PAYLOAD;
     this.#skew = input.skew ?? SKEW;
     this.#bucket.at = this.#elapsed();
+    this.budget = new StepBudget(this.#bucket.at);
     for (const key of input.pins ?? []) this.pin(key);
+  }
+
+  /** The key that is sent under; for a topic without a roster the only chain of keys that there is. */
+  get topicKey(): Bytes | undefined {
+    return this.sendingChain()?.key;
+  }
+  set topicKey(topicKey: Bytes | undefined) {
+    this.#chain = topicKey === undefined ? undefined : new Chain(topicKey, 0);
+  }
+  get generation(): number {
+    return this.sendingChain()?.sending ?? 0;
+  }
+
+  // What a topic with a roster does otherwise.
+  protected sendingChain(): Chain | undefined {
+    return this.#chain;
+  }
+  protected readingChains(): Chain[] {
+    return this.#chain === undefined ? [] : [this.#chain];
+  }
+  protected isRooted(): boolean {
+    return false;
+  }
+  protected isRead(key: Bytes): boolean {
+    return this.#pins.has(hex(key));
+  }
+  protected participants(): Bytes[] {
+    return [...this.#pins.values()];
+  }
+  /** Refuses a message of who may not send (step 12). */
+  protected checkRole(_sender: Bytes): void {}
+  protected keyToSend(): Bytes {
+    return this.topicKey ?? refuse("MISSING_TOPIC_KEY", "none");
+  }
+  protected applyControl(_control: Unsealed, _chain: Chain): void {
+    refuse("FORBIDDEN", "a topic without a roster"); // nothing that a pin could allow
+  }
+  protected checkRejoin(_introduction: Introduction): void {}
+  protected rejoin(_claim: Claim): Bytes {
+    return none;
+  }
+  /** What to give to this newcomer, or a refusal. */
+  protected handover(introduction: Introduction, _wire: Bytes, _context: string): Handover {
+    if (!this.#pins.has(hex(introduction.senderKey))) refuse("UNTRUSTED_KEY", "newcomer is not pinned");
+    return bareHandover(this.keyToSend(), this.generation);
+  }
+
+  protected elapsed(): number {
+    return this.#elapsed();
+  }
+  protected unpin(key: Bytes): void {
+    this.#pins.delete(hex(key));
+  }
+
+  /** Steps to the next generation. */
+  ratchet(): void {
+    this.#readClock();
+    step(this.sendingChain() ?? refuse("MISSING_TOPIC_KEY", "none"), this.budget, this.#elapsed());
   }
 
   pin(key: Bytes): void {
@@ -558,7 +588,7 @@ export class Peer {
 
   #receive(wire: Bytes, options: ReceiveOptions, many: boolean): Given[] {
     const { now } = this.#readClock(); // once, and before anything else (§7.1)
-    const parsed = parse(wire, this.#maxPayload); // 1
+    const parsed = parse(wire, this.#maxPayload, this.isRooted()); // 1
     if (parsed.type === 0) return this.#message(parsed, options, now, many);
     const context = options.context ?? ""; // 2
     const outcome =
@@ -568,39 +598,43 @@ export class Peer {
 
   #message(message: Message, options: ReceiveOptions, now: Time, many: boolean): Given[] {
     const context = options.context ?? "";
-    const topicKey = this.topicKey ?? refuse("MISSING_TOPIC_KEY", "none"); // 3
-    if (!same(message.keyId, keyIdOf(topicKey))) refuse("UNKNOWN_TOPIC_KEY", hex(message.keyId));
-    const content = unseal(message, topicKey, context); // 4
+    const { content, chain, generation } = this.#unsealByAny(message, context); // 3, 4
+    if (content.delivery === "control") {
+      if (options.naive === true) refuse("UNEXPECTED_DELIVERY", "control"); // 5
+      this.applyControl(content, chain);
+      return [];
+    }
+    if (content.payload.length > this.#maxPayload) refuse("MESSAGE_TOO_LARGE", "payload"); // 6
     const { session, sequence, hint, signature, delivery, batch, sentAt, payloads } = content;
     const isExpected = (options.delivery ?? delivery) === delivery;
     const checkCount = (): void => {
       if (batch === true && !many) refuse("BATCH", `${payloads.length} payloads where one was asked for`);
     };
     if (options.naive === true) {
-      if ((delivery !== "event" && delivery !== "state") || !isExpected) refuse("UNEXPECTED_DELIVERY", delivery); // 5
+      if ((delivery !== "event" && delivery !== "state") || !isExpected) refuse("UNEXPECTED_DELIVERY", delivery); // 7
       checkCount();
       return payloads.map((payload) => ({ kind: "unverified", payload, claimedSender: hint }));
     }
-    if (delivery === "control") refuse("FORBIDDEN", "a topic without a roster"); // nothing that a pin could allow
     const isBy = (key: Bytes): boolean => verify(signature, messageDigest(content, content, key), key);
     const ownHint = same(hint, hintOf(this.publicKey));
-    let candidates = [...this.#pins.values()].filter((key) => same(hintOf(key), hint));
+    let candidates = this.participants().filter((key) => same(hintOf(key), hint));
     if (ownHint && isBy(this.publicKey)) {
-      if (options.hearOwn !== true || this.#ownSessions.has(hex(session))) return []; // 6
+      if (options.hearOwn !== true || this.#ownSessions.has(hex(session))) return []; // 8
       candidates = [this.publicKey];
     }
     if (candidates.length === 0) {
-      if (ownHint) refuse("BAD_SIGNATURE", "in our name"); // 7
+      if (ownHint) refuse("BAD_SIGNATURE", "in our name"); // 9
       return options.ignoreUntrusted === true ? [] : refuse("UNTRUSTED_KEY", hex(hint));
     }
     const known = { content, session: hex(session), sequence, count: payloads.length };
     const fresh = candidates.filter((key) => !this.#memoryOf(key).look(context).givenBefore(known));
-    if (fresh.length === 0) refuse("REPLAY", `${known.session} ${sequence}`); // 8
-    const sender = fresh.find(isBy) ?? refuse("BAD_SIGNATURE", "message"); // 9
-    this.#checkTime(content, options.maxAge, now); // 10
+    if (fresh.length === 0) refuse("REPLAY", `${known.session} ${sequence}`); // 10
+    const sender = fresh.find(isBy) ?? refuse("BAD_SIGNATURE", "message"); // 11
+    if (!same(sender, this.publicKey)) this.checkRole(sender); // 12
+    this.#checkTime(content, options.maxAge, now); // 13
     const memory = this.#memoryOf(sender);
-    if (delivery === "alive") return this.#applyAlive(memory, context, known); // 11
-    if (!isExpected) refuse("UNEXPECTED_DELIVERY", delivery); // 12
+    if (delivery === "alive") return this.#applyAlive(memory, context, known); // 14
+    if (!isExpected) refuse("UNEXPECTED_DELIVERY", delivery); // 15
     checkCount();
     if (delivery === "command" && options.retained === true) refuse("RETAINED_COMMAND", "command");
     const { state, alive } = memory.look(context);
@@ -608,12 +642,27 @@ export class Peer {
     if (delivery === "state" && state !== undefined && compare(order, state) < 0)
       refuse("STALE_MESSAGE", "older state");
     if (delivery === "will" && alive?.will !== known.session) refuse("WILL_NOT_CURRENT", known.session);
-    const used = memory.use(context); // 13
+    if (chain === this.sendingChain()) follow(chain, generation, this.budget, this.#elapsed()); // 16
+    const used = memory.use(context);
     if (delivery === "state") used.state = order;
     if (delivery === "will" && used.alive !== undefined) used.alive.given = true;
     const missed = delivery === "will" ? [undefined] : used.mark(known);
     const shared = { kind: "message", sender, sentAt, delivery } as const;
     return payloads.map((payload, i) => ({ ...shared, payload, sequence: sequence + i, missed: missed[i] }));
+  }
+
+  #unsealByAny(message: Message, context: string): { content: Unsealed; chain: Chain; generation: number } {
+    const chains = this.readingChains();
+    if (chains.length === 0 && !this.isRooted()) refuse("MISSING_TOPIC_KEY", "none");
+    const keys = chains.flatMap((chain) => chain.with(message.keyId).map((generation) => ({ chain, generation })));
+    if (keys.length === 0) refuse("UNKNOWN_TOPIC_KEY", hex(message.keyId));
+    for (const { chain, generation } of keys)
+      try {
+        return { content: unseal(message, chain.keyOf(generation), context), chain, generation };
+      } catch (error) {
+        if (!(error instanceof PeerError) || error.code !== "DECRYPTION_FAILED") throw error;
+      }
+    return refuse("DECRYPTION_FAILED", "AEAD");
   }
 
   #memoryOf(key: Bytes): SenderMemory {
@@ -636,6 +685,8 @@ export class Peer {
     const read = this.#clock();
     const reading = Number.isInteger(read) && read >= 0 && read <= MAX_TIME ? read : 0;
     this.#greatestReading = Math.max(this.#greatestReading, reading);
+    this.budget.look(reading, this.#elapsed());
+    for (const chain of this.readingChains()) chain.wipe(this.#elapsed(), this.grace);
     const isNone = reading < CLOCK_FLOOR || reading < this.#greatestReading - this.#skew;
     return { reading, now: isNone ? undefined : reading };
   }
@@ -644,7 +695,7 @@ export class Peer {
 
   /** Makes a message of one payload, or of a list of them a batch. */
   send(what: Bytes | readonly Bytes[], { delivery, context }: Pick<Content, "delivery"> & { context: string }): Bytes {
-    const topicKey = this.topicKey ?? refuse("MISSING_TOPIC_KEY", "none");
+    const topicKey = this.keyToSend();
     const [batch, count] = what instanceof Uint8Array ? [false, 1] : [true, what.length];
     if (count < 1 || count > 1024) throw new RangeError(`a batch of ${count} payloads`);
     const payload = what instanceof Uint8Array ? what : batchBody(what);
@@ -656,13 +707,13 @@ export class Peer {
     if (sentAt > MAX_TIME) refuse("CLOCK", "no later sentAt"); // the page does not say what then
     const begun = this.#sending.get(context);
     const goesOn = begun !== undefined && count - 1 <= Number.MAX_SAFE_INTEGER - begun.next;
-    const drawn = () => KDF(this.#seed, "session", sodium.randombytes_buf(32), sentAt, context).slice(0, 12);
+    const drawn = () => KDF(this.seed, "session", sodium.randombytes_buf(32), sentAt, context).slice(0, 12);
     const { session, next } = goesOn ? begun : { session: drawn(), next: 0 };
     this.#sending.set(context, { session, next: next + count });
     this.#ownSessions.add(hex(session));
     this.#lastSentAt = sentAt;
     const place = { topicKey, session, sequence: next, context };
-    return sendMessage({ ...place, seed: this.#seed, delivery, sentAt, payload, batch });
+    return sendMessage({ ...place, seed: this.seed, delivery, sentAt, payload, batch });
   }
 
   /** §7.2 */
@@ -694,6 +745,7 @@ export class Peer {
     if (tokens < 1) refuse("RATE_LIMIT", "introductions");
     verifyIntroduction(introduction, context);
     this.#checkIntroductionTime(introduction.sentAt, now);
+    this.checkRejoin(introduction);
     bounded(this.#raised, hash, 1024);
     this.#verifiedAt.set(hash, elapsed);
     for (const key of this.#verifiedAt.keys()) if (!this.#raised.has(key)) this.#verifiedAt.delete(key);
@@ -706,14 +758,13 @@ export class Peer {
     const { now } = this.#readClock();
     const [parsed, hash] = [parse(introduction), hex(introductionHash(introduction))];
     if (parsed.type !== 1) return malformed("not an introduction");
-    const topicKey = this.topicKey ?? refuse("MISSING_TOPIC_KEY", "none");
-    if (!this.#pins.has(hex(parsed.senderKey))) refuse("UNTRUSTED_KEY", "newcomer is not pinned");
+    const given = this.handover(parsed, introduction, context);
     if (this.#answered.has(hash)) refuse("REPLAY", "answered before");
     const verifiedAt = this.#verifiedAt.get(hash);
     if (verifiedAt === undefined) verifyIntroduction(parsed, context);
     else if (this.#elapsed() - verifiedAt > TEN_MINUTES) refuse("STALE_MESSAGE", "verified too long ago");
     this.#checkIntroductionTime(parsed.sentAt, now);
-    const reply = makeReply({ seed: this.#seed, topicKey, introduction, encapsulationSeed, context });
+    const reply = makeHandover({ seed: this.seed, introduction, encapsulationSeed, context }, given);
     bounded(this.#answered, hash, 1024);
     this.#own.add(hex(H("made here", reply)));
     return reply;
@@ -722,12 +773,21 @@ export class Peer {
   // §9.2, the newcomer
 
   introduce(input: Omit<IntroductionFacts, "seed">): Bytes {
-    const seed = this.#seed;
-    this.#wrapVersion ??= input.sentAt;
-    const wrap = { wrapKey: this.#wrapKey, version: this.#wrapVersion, topicName: this.#name };
-    const introduction = makeIntroduction({ seed, ...input, wrapStatement: makeWrapStatement({ seed, ...wrap }) });
+    const seed = this.seed;
+    const newest = this.wrapKeys.at(-1) ?? this.makeWrapKey(input.sentAt);
+    const wrapStatement = makeWrapStatement({ seed, ...newest, topicName: this.name });
+    const introduction = makeIntroduction({ seed, ...input, wrapStatement, rejoin: (claim) => this.rejoin(claim) });
     this.expect({ introduction, kemSeed: input.kemSeed, context: input.context });
     return introduction;
+  }
+
+  protected makeWrapKey(sentAt: number): OwnWrapKey {
+    const secret = sodium.randombytes_buf(32);
+    const version = Math.max(sentAt, (this.wrapKeys.at(-1)?.version ?? -1) + 1);
+    const made = { secret, wrapKey: sodium.crypto_scalarmult_base(secret), version };
+    this.wrapKeys.push(made);
+    if (this.wrapKeys.length > 3) this.wrapKeys.shift();
+    return made;
   }
 
   /** Takes an introduction as one that was made here and is still open. */
@@ -747,12 +807,16 @@ export class Peer {
     if (mine.context !== context) refuse("DECRYPTION_FAILED", "another context"); // the code is that of the vectors
     if (mine.tried.size >= 8) refuse("RATE_LIMIT", "replies");
     mine.tried.add(made);
-    return { kind: "INTRODUCTION_REPLY", ...openReply(wire, mine) };
+    return { kind: "INTRODUCTION_REPLY", ...openHandover(wire, mine), introduction: mine.introduction };
   }
 
   /** What follows when a person confirmed the sponsor's fingerprint. */
-  adopt(topicKey: Bytes): void {
-    this.topicKey = topicKey;
+  adopt(topicKey: Bytes, generation = 0): void {
+    this.#chain = new Chain(topicKey, generation);
+    this.endIntroductions();
+  }
+
+  protected endIntroductions(): void {
     this.#open.clear();
   }
 }
