@@ -1,4 +1,5 @@
 /** Interleaved rounds, and ratios within a round: a machine whose speed drifts gives the same ratio. */
+import { StringphoneError, type Topic } from "stringphone";
 
 export const ROUNDS = 15;
 
@@ -70,4 +71,15 @@ export function random(length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let i = 0; i < length; i += 65_536) crypto.getRandomValues(bytes.subarray(i, i + 65_536));
   return bytes;
+}
+
+/** Decodes what has to be refused. */
+export function refuse(topic: Topic, wire: Uint8Array): void {
+  try {
+    topic.decode(wire);
+  } catch (error) {
+    if (error instanceof StringphoneError) return;
+    throw error;
+  }
+  throw new Error("it was accepted");
 }

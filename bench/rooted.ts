@@ -1,11 +1,5 @@
 /** What a rooted topic costs: removing one of many, its roster, and what its messages and its junk cost more than those of other topics. */
-import {
-  generateSigningKeySeed,
-  IntroductionError,
-  IntroductionReplyError,
-  StringphoneError,
-  Topic,
-} from "stringphone";
+import { generateSigningKeySeed, IntroductionError, IntroductionReplyError, Topic } from "stringphone";
 // Not public: what makes many participants without a topic for each, and what counts the costly operations.
 import { backend, diffieHellmanKeyPair } from "../dist/crypto.js";
 import { Identity } from "../dist/identity.js";
@@ -15,7 +9,7 @@ import { StatementSet } from "../dist/statement-set.js";
 import { type RoleStatement, signRole, signWrap } from "../dist/statements.js";
 import { TopicKey } from "../dist/topic-key.js";
 import type { Floor } from "./floor.js";
-import { interleave, micros, print, ROUNDS, random, times } from "./measure.js";
+import { interleave, micros, print, ROUNDS, random, refuse, times } from "./measure.js";
 
 const NAME = "home/kitchen";
 const COUNT = 400;
@@ -258,15 +252,6 @@ async function benchFloods({ owner, member }: RootedTopic): Promise<void> {
   const noise = Array.from({ length: COUNT }, () => random(324));
   let unknown: Uint8Array[] = [];
   let forged: Uint8Array[] = [];
-  const refuse = (topic: Topic, wire: Uint8Array): void => {
-    try {
-      topic.decode(wire);
-    } catch (error) {
-      if (error instanceof StringphoneError) return;
-      throw error;
-    }
-    throw new Error("it was accepted");
-  };
   const measured = interleave(
     COUNT,
     {
