@@ -433,6 +433,16 @@ export class Sponsor {
     return { wire, hash: name, context, sender, verifiedAt: runningTime() };
   }
 
+  /** Refuses an introduction that is too old to be answered, or was answered. */
+  expectAnswerable(introduction: VerifiedIntroduction, now: number | undefined): void {
+    this.#expectRecent(introduction.wire, now);
+    const waited = runningTime() - introduction.verifiedAt;
+    if (waited > INTRODUCTION_LIFETIME) throw tooOld(waited);
+    if (this.#answered.has(introduction.hash)) {
+      throw new ReplayError("seen", "this introduction was answered before: the newcomer can make another");
+    }
+  }
+
   /** Answers a verified introduction, once, and while it is recent. What to give is taken when nothing else can refuse. */
   answer(
     introduction: VerifiedIntroduction,
@@ -440,12 +450,7 @@ export class Sponsor {
     take: () => ReplyContent,
     now: number | undefined,
   ): Uint8Array {
-    this.#expectRecent(introduction.wire, now);
-    const waited = runningTime() - introduction.verifiedAt;
-    if (waited > INTRODUCTION_LIFETIME) throw tooOld(waited);
-    if (this.#answered.has(introduction.hash)) {
-      throw new ReplayError("seen", "this introduction was answered before: the newcomer can make another");
-    }
+    this.expectAnswerable(introduction, now);
     const kemSeed = randomBytes(KEM_ENCAPSULATION_SEED_BYTES);
     const content = take();
     try {

@@ -209,7 +209,7 @@ export class BadSignatureError extends StringphoneError {
   readonly claimedSender: Uint8Array;
   constructor(claimedSender: Uint8Array) {
     super(
-      "the signature is not that of the participant named: forged, or of an introduction, made for another context",
+      "the signature is not that of the participant named: forged, or of an introduction, made for another context or with another name of the topic",
     );
     this.claimedSender = claimedSender;
   }
@@ -348,7 +348,9 @@ export class IntroductionError extends StringphoneError {
   readonly code = "INTRODUCTION";
   readonly introduction: Introduction;
   constructor(introduction: Introduction) {
-    super("the message is an introduction: compare its fingerprint, then addParticipant() and constructReply()");
+    super(
+      "the message is an introduction: compare its fingerprint, then addParticipant(), or admit() where there is a roster, and constructReply()",
+    );
     this.introduction = introduction;
   }
 }
@@ -360,7 +362,7 @@ export class IntroductionReplyError extends StringphoneError {
   readonly reply: Reply;
   constructor(
     reply: Reply,
-    message = "the message is a reply to our introduction: compare its fingerprint, then parseReply() and addParticipant()",
+    message = "the message is a reply to our introduction: compare its fingerprint, then parseReply(), and addParticipant() where there is no roster",
   ) {
     super(message);
     this.reply = reply;
@@ -371,8 +373,10 @@ named(IntroductionReplyError, "IntroductionReplyError");
 /** A reply to somebody else's introduction, or to one of ours that ended. Ignore it, or introduce yourself again. */
 export class ForeignReplyError extends StringphoneError {
   readonly code = "FOREIGN_REPLY";
-  constructor() {
-    super("the reply answers no introduction of ours that is still open: ignore it, or call constructIntro() again");
+  constructor(
+    message = "the reply answers no introduction of ours that is still open: ignore it, or call constructIntro() again",
+  ) {
+    super(message);
   }
 }
 named(ForeignReplyError, "ForeignReplyError");

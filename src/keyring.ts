@@ -23,6 +23,10 @@ export interface Epoch {
   keys: Generations | undefined;
   /** Whether its keys are known to lead from the first one, whose commitment its issuer signed. */
   isProven: boolean;
+  /** Which of our digests, counted from the first, its issuer knew when it was made; `undefined` where it was none. */
+  agreedAt: number | undefined;
+  /** Who had left the roster by what came with its rekey, or in a reply that gave it: and since which of our digests. */
+  readonly told: Map<string, number>;
   /** Whether we ceased to send under it: that is for ever, unless an admin gives us its key again. */
   isRetired: boolean;
   /** Whether it does not count for us, because it cannot be opened and an admin told us to go on without it. */
@@ -30,6 +34,8 @@ export interface Epoch {
   /** Running time since which it is not what we send under; `undefined` while it is. */
   leftAt: number | undefined;
 }
+
+type NewEpoch = Omit<Epoch, "agreedAt" | "told" | "isRetired" | "isSetAside" | "leftAt">;
 
 /** The id of the epoch that a rekey starts. */
 export function epochIdOf({ commitment, issuerKey }: RekeyHead): string {
@@ -48,7 +54,8 @@ export interface FoundKey {
   readonly key: TopicKey;
 }
 
-export interface SavedEpoch extends Omit<Epoch, "keys" | "leftAt"> {
+export interface SavedEpoch extends Omit<Epoch, "keys" | "leftAt" | "told"> {
+  readonly told: readonly (readonly [participant: string, digest: number])[];
   readonly keys: SavedGenerations | undefined;
   /** Milliseconds since it was left. */
   readonly left: number | undefined;
@@ -106,15 +113,22 @@ export class Keyring {
   }
 
   /** Adds an epoch that a rekey started, or that a reply told of. Its keys are the keyring's from now on. */
-  add(epoch: Omit<Epoch, "isRetired" | "isSetAside" | "leftAt">, now: number): Epoch {
+  add(epoch: NewEpoch, now: number): Epoch {
     const added = this.#add(epoch);
     added.leftAt = now;
     this.#forget(added);
     return added;
   }
 
-  #add(epoch: Omit<Epoch, "isRetired" | "isSetAside" | "leftAt">): Epoch {
-    const added: Epoch = { ...epoch, isRetired: false, isSetAside: false, leftAt: undefined };
+  #add(epoch: NewEpoch): Epoch {
+    const added: Epoch = {
+      ...epoch,
+      agreedAt: undefined,
+      told: new Map(),
+      isRetired: false,
+      isSetAside: false,
+      leftAt: undefined,
+    };
     this.#epochs.get(added.id)?.keys?.wipe();
     this.#epochs.set(added.id, added);
     return added;
@@ -205,17 +219,19 @@ export class Keyring {
 
   /** All of it, with secrets. */
   saved(now: number): SavedEpoch[] {
-    return [...this.#epochs.values()].map(({ keys, leftAt, ...epoch }) => ({
+    return [...this.#epochs.values()].map(({ keys, leftAt, told, ...epoch }) => ({
       ...epoch,
+      told: [...told].sort(([a], [b]) => (a < b ? -1 : 1)),
       keys: keys?.saved(now),
       left: leftAt === undefined ? undefined : now - leftAt,
     }));
   }
 
   restore(saved: readonly SavedEpoch[], sending: string | undefined, now: number): void {
-    for (const { keys, left, ...epoch } of saved) {
+    for (const { keys, left, told, ...epoch } of saved) {
       this.#epochs.set(epoch.id, {
         ...epoch,
+        told: new Map(told),
         keys: keys && Generations.restore(keys, now),
         leftAt: left === undefined ? undefined : now - left,
       });

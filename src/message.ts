@@ -199,7 +199,8 @@ function looksLegacy({ [0]: type, length }: Uint8Array): boolean {
  */
 function refuseStrangers(bytes: Uint8Array): void {
   const [head, version] = bytes;
-  if (head === undefined || head < 0x80 || head > 0x97) {
+  if (head === undefined) malformed("a message, got 0 bytes: a retained message that was cleared?");
+  if (head < 0x80 || head > 0x97) {
     if (looksLegacy(bytes)) {
       malformed("version 1, got what looks like stringphone 0.1: LegacyTopic of stringphone/compat reads that");
     }

@@ -20,6 +20,7 @@ import { expectIdentityKey, type Identity, Participant } from "./identity.js";
 import { commitmentOf, type Epoch, epochIdOf, type FoundKey, type Keyring } from "./keyring.js";
 import {
   KEY_BYTES,
+  MAX_CHAIN,
   MAX_CONTROL_BYTES,
   MAX_CONTROL_STATEMENTS,
   MAX_DIGESTS,
@@ -28,6 +29,7 @@ import {
   MAX_REPUBLISHED,
   MAX_RETAINED_NAMES,
   MAX_SIGNED_AGAIN,
+  MAX_STATEMENT_BYTES,
   MAX_STATEMENT_VERSION,
   MAX_STATEMENTS_PER_ISSUER,
   MAX_TOLD_EPOCH,
@@ -107,7 +109,8 @@ export interface SavedRooted {
   readonly settled: readonly string[];
   readonly unsettled: readonly Readonly<Unsettled>[];
   /** Who was on the roster since the epoch that counts does, and is no more. */
-  readonly seen: readonly string[];
+  readonly digestsBefore: number;
+  readonly departed: readonly (readonly [participant: string, digest: number])[];
   /** Whose newest wrap key is doubted. */
   readonly doubted: readonly string[];
   readonly removal: Readonly<Removal> | undefined;
@@ -137,6 +140,8 @@ export function topicIdOf(salt: Uint8Array, roots: readonly Uint8Array[]): Uint8
 /** The most bytes of a wire message with statements but for those, and for its rekey; and what a reply has besides. */
 const ENVELOPE_BYTES = 256;
 const REPLY_ENVELOPE_BYTES = 2048;
+/** The most bytes of a revocation, which has no name and no wrap statement. */
+const REVOCATION_BYTES = 256;
 
 function hintAt(recipients: Uint8Array, at: number): string {
   return toHex(recipients.subarray(at, at + SENDER_HINT_BYTES));
@@ -187,8 +192,12 @@ export class Rooted {
   readonly #settled = new Set<string>();
   /** What others may not know: since the last time that the issuer of the epoch that counts knew just what we did. */
   readonly #unsettled = new UnsettledStatements();
-  /** Who was on the roster at any time since the epoch that counts does: each of them may have been given its key, by whomever. */
-  readonly #seen = new Set<string>();
+  /** How many digests were forgotten. */
+  #digestsBefore = 0;
+  /** Who is on the roster, as far as conclusions were drawn. */
+  #present = new Set<string>();
+  /** Who was on the roster, and is no more: since which of our digests, counted from the first. Whose issuer knew less may have given it its key. */
+  readonly #departed = new Map<string, number>();
   /** Under which epoch the statements that are retained were sealed last, by the names that they are retained under. */
   readonly #sealedUnder = new Map<string, string>();
   /**
@@ -284,8 +293,11 @@ export class Rooted {
   ): { control: Control; changes: Change[] } {
     const subject = toHex(subjectKey);
     this.#expectAdmin("give anybody a role");
-    const under = this.#usableKey();
     const { role, name, wrap = this.statements.wrapOf(subject) } = content;
+    if (role === "admin" && (this.roster.rankOf(this.#self) ?? 0) >= MAX_CHAIN) {
+      throw new ForbiddenError(`an admin of rank ${MAX_CHAIN} makes no admins: ask one of a smaller rank`);
+    }
+    const under = this.#usableKey();
     const head = this.#winner === undefined ? "" : commitmentOf(this.#winner);
     const known = this.roster.get(subject);
     // It may have this role by somebody whom ours could not outdo. That it is given this key is to be said all the same.
@@ -320,14 +332,14 @@ export class Rooted {
     }
     if (this.statements.get(this.#self, subject) === undefined) this.#expectRoom(1);
     const signed = this.#sign(subjectKey, this.#nextVersion(subject, "revoked"), "revoked", undefined);
-    const staged = this.#stageWithout(subject, signed, keep);
-    const standing = this.statements.rosterWith(staged).get(subject);
+    // Before a person is asked who stays.
+    const standing = this.statements.rosterWith(this.#stageSigned([signed])).get(subject);
     if (standing !== undefined && standing.role !== "revoked") {
       throw new ForbiddenError(
         "this admin was admitted by somebody of a smaller rank than ours: ask that one, or a root",
       );
     }
-    return this.#issue(staged, "removal", clock, now);
+    return this.#issue(this.#stageWithout(subject, signed, keep), "removal", clock, now);
   }
 
   /** The participants whose role rests on somebody being an admin. */
@@ -360,7 +372,10 @@ export class Rooted {
     this.#expectRoom(said.length);
     const roster = this.statements.rosterWith(this.#stageSigned(said));
     const room = MAX_STATEMENTS_PER_ISSUER - this.statements.countBy(this.#self) - said.length;
-    const again = this.#whoseRevocationsFall(subject, roster)
+    const rekeyBytes = mostRekeyBytes([...membersOf(roster)].length);
+    const bytesLeft =
+      this.#maxWireBytes - ENVELOPE_BYTES - rekeyBytes - (said.length + MAX_CHAIN) * MAX_STATEMENT_BYTES;
+    const again = this.#whoseRevocationsFall(subject, roster, Math.max(0, Math.floor(bytesLeft / REVOCATION_BYTES)))
       .slice(0, room)
       .map((one) => this.#sign(fromHex(one), this.#nextVersion(one, "revoked", roster), "revoked", undefined));
     return this.#stageSigned([...said, ...again]);
@@ -368,10 +383,14 @@ export class Rooted {
 
   /**
    * Who was revoked by an admin that is removed, or by those whose own role rested on it. First those who would be back. Of the others,
-   * whom somebody may still have admitted in a statement that is underway, some: a bad admin can revoke thousands that never were.
+   * whom somebody may still have admitted in a statement that is underway, some, as far as they fit: a bad admin can revoke thousands that
+   * never were.
    */
-  #whoseRevocationsFall(admin: string, after: Roster<RoleStatement>): string[] {
-    const back = [...membersOf(after)].filter((one) => this.roster.get(one)?.role === "revoked");
+  #whoseRevocationsFall(admin: string, after: Roster<RoleStatement>, most: number): string[] {
+    const back = inTurns(
+      [...membersOf(after)].filter((one) => this.roster.get(one)?.role === "revoked"),
+      (one) => after.get(one)?.statement?.issuer ?? "",
+    );
     const isAdmitted = (one: string): boolean => this.statements.about(one).some(({ role }) => role !== "revoked");
     const others = this.statements
       .by(admin)
@@ -379,7 +398,7 @@ export class Rooted {
       .map(({ subject }) => subject)
       .filter((one) => one !== admin && !isOn(after, one) && !this.statements.roots.includes(one))
       .sort((a, b) => Number(isAdmitted(b)) - Number(isAdmitted(a)));
-    return [...back, ...others.slice(0, MAX_SIGNED_AGAIN)];
+    return [...back, ...others.slice(0, Math.min(MAX_SIGNED_AGAIN, Math.max(0, most - back.length)))];
   }
 
   /** What is said beyond the bound would push out what was said before. */
@@ -415,7 +434,9 @@ export class Rooted {
   /** Says that we take part no more. */
   leave(now: number): { control: Control; changes: Change[] } {
     if (this.roster.isAdmin(this.#self)) {
-      throw new ForbiddenError("an admin cannot leave by itself: another admin revokes it, and keeps whom it admitted");
+      throw new ForbiddenError(
+        "an admin cannot leave by itself, and a root not at all: another admin revokes it, and keeps whom it admitted",
+      );
     }
     const under = this.#usableKey();
     const signed = this.#sign(
@@ -424,8 +445,11 @@ export class Rooted {
       "revoked",
       undefined,
     );
+    const admission = this.#admissionOf(this.#self);
     const changes = this.#add(this.#stageSigned([signed]), now);
-    return { control: this.#statementControl(signed, under), changes };
+    const control = this.#statementControl(signed, under);
+    // With it, who hears of us by this first knows whom it is about.
+    return { control: { ...control, statements: distinct([...admission, ...control.statements]) }, changes };
   }
 
   /** Starts an epoch with the roster as it is. */
@@ -503,10 +527,14 @@ export class Rooted {
   }
 
   /** The statements by which somebody is not on the roster: about itself, or about those who had admitted it. */
-  #whyNot(participant: string): RoleStatement[] {
-    const revokedBy = this.roster.get(participant)?.revokedBy;
+  #whyNot(participant: string, seen = new Set<string>()): RoleStatement[] {
+    if (seen.has(participant)) return [];
+    seen.add(participant);
+    const { revokedBy, statement } = this.roster.get(participant) ?? {};
     if (revokedBy !== undefined) return [revokedBy];
-    return this.statements.about(participant).flatMap(({ issuer }) => this.roster.get(issuer)?.revokedBy ?? []);
+    // An admin that is one no more, but is something else.
+    if (statement !== undefined) return [statement];
+    return this.statements.about(participant).flatMap(({ issuer }) => this.#whyNot(issuer, seen));
   }
 
   /** Announces a wrap key, which is new to others: our own, or that of somebody whom a person has let in again. */
@@ -524,10 +552,14 @@ export class Rooted {
   }
 
   #renewalControl(bytes: Uint8Array, participant: string, under: TopicKey): Control {
-    const standing = this.roster.get(participant)?.statement;
-    const admission = standing === undefined ? [] : [...this.#chain(standing.issuer), standing.bytes];
     const name = nameOf(statementHash(bytes));
-    return { name, statements: distinct([...admission, bytes]), rekey: undefined, under };
+    return { name, statements: distinct([...this.#admissionOf(participant), bytes]), rekey: undefined, under };
+  }
+
+  /** The statement that decides somebody's role, with the chain of its issuer. */
+  #admissionOf(participant: string): Uint8Array[] {
+    const statement = this.roster.get(participant)?.statement;
+    return statement === undefined ? [] : [...this.#chain(statement.issuer), statement.bytes];
   }
 
   #chain(issuer: string): Uint8Array[] {
@@ -585,7 +617,9 @@ export class Rooted {
     if (rekey === undefined && said !== undefined) this.#noteSealed(nameOf(statementHash(said)), under.epoch);
     if (rekey !== undefined && opened !== undefined) {
       const key = opened.result === "opened" ? opened.key : undefined;
-      const epoch = this.#addEpoch(headOf(rekey), under.epoch, key && new Generations(key), now);
+      const known = this.#keyring.epoch(epochIdOf(rekey));
+      if (known !== undefined && key !== undefined) this.#replaceKeys(known, new Generations(key), true);
+      const epoch = known ?? this.#addEpoch(headOf(rekey), under.epoch, key && new Generations(key), now);
       if (opened.result === "opened") {
         this.#wrapKeys.opened(opened.wrapKey, now);
         this.#addRejoin(epoch, rejoinSecretOf(opened.key), clock);
@@ -596,6 +630,7 @@ export class Rooted {
         changes.push({ type: "bad-rekey", issuerKey: rekey.issuerKey, epoch: rekey.epoch });
       }
     }
+    if (rekey !== undefined) this.#noteToldBy(rekey, staged.names);
     return [...changes, ...this.#settle(now)];
   }
 
@@ -605,7 +640,9 @@ export class Rooted {
     }
     const issuer = toHex(rekey.issuerKey);
     this.#expectIssuer(issuer, staged);
-    if (this.#keyring.epoch(epochIdOf(rekey)) !== undefined) return undefined;
+    const known = this.#keyring.epoch(epochIdOf(rekey));
+    // What opens proves the key; one that a reply told of may be made up.
+    if (known !== undefined && (known.isProven || known.keys === undefined)) return undefined;
     verifyHead(this.topicId, rekey);
     if (!this.#keyring.hasRoom(issuer, epoch.id)) return undefined;
     return openRekey(this.topicId, key, rekey, this.#identity.participant, this.#wrapKeys.pairs);
@@ -652,7 +689,12 @@ export class Rooted {
     const vouchedFor = this.#vouchedFor(staged);
     for (const [participant, wrap] of staged.wraps) {
       const isVouchedFor = vouchedFor.has(renewalHash(wrap));
-      if (!isVouchedFor) this.#unsettled.add(renewalHash(wrap), formatRenewal(wrap), isSpread);
+      // Nobody pushes out what others said by renewals of its own, or by those of who is not here.
+      const older = renewed.find((one) => one.identity === participant);
+      if (older !== undefined) this.#unsettled.delete(renewalHash(older));
+      if (!isVouchedFor && this.isMember(participant)) {
+        this.#unsettled.add(renewalHash(wrap), formatRenewal(wrap), isSpread);
+      }
       if (isVouchedFor || isSpread) this.#doubted.delete(participant);
       else this.#doubted.add(participant);
     }
@@ -750,8 +792,12 @@ export class Rooted {
   }
 
   /** What statements are sealed under: what we send under, or where we may not send, what others are most likely to have. */
+  get #controlKey(): TopicKey | undefined {
+    return this.#keyring.current ?? (this.#winner?.keys ?? this.#highestOpen()?.keys)?.sendingKey;
+  }
+
   #usableKey(): TopicKey {
-    const key = this.#keyring.current ?? (this.#winner?.keys ?? this.#highestOpen()?.keys)?.sendingKey;
+    const key = this.#controlKey;
     if (key === undefined) throw new MissingTopicKeyError("unusable");
     return key;
   }
@@ -760,19 +806,13 @@ export class Rooted {
   #settle(now: number): Change[] {
     const { roster } = this;
     const changes: Change[] = [];
-    const digest = toHex(this.statements.digest);
-    if (this.#digests.at(-1) !== digest) this.#digests.push(digest);
-    if (this.#digests.length > MAX_DIGESTS) {
-      const dropped = this.#digests.splice(0, this.#digests.length - MAX_DIGESTS).length;
-      if (this.#removal !== undefined) this.#removal.digest = Math.max(0, this.#removal.digest - dropped);
-    }
+    const digest = this.#noteDigest();
     const winner = this.#winnerUnder(roster);
     const isNew = winner !== this.#winner;
     this.#winner = winner;
     const isAgreed = winner !== undefined && this.#issuerKnew(winner, digest);
     if (winner !== undefined) this.#noteAgreement(winner);
-    if (isNew || isAgreed) this.#seen.clear();
-    for (const member of membersOf(roster)) this.#seen.add(member);
+    this.#noteDepartures(roster);
     if (isNew) this.#unsettled.unspread();
     if (isAgreed) this.#unsettled.clear();
     for (const id of this.#settled) if (this.#keyring.epoch(id) === undefined) this.#settled.delete(id);
@@ -782,12 +822,40 @@ export class Rooted {
     return changes;
   }
 
+  /** Remembers what our statements are called now. */
+  #noteDigest(): string {
+    const digest = toHex(this.statements.digest);
+    if (this.#digests.at(-1) !== digest) this.#digests.push(digest);
+    const excess = this.#digests.length - MAX_DIGESTS;
+    if (excess > 0) {
+      this.#digests.splice(0, excess);
+      this.#digestsBefore += excess;
+      if (this.#removal !== undefined) this.#removal.digest = Math.max(0, this.#removal.digest - excess);
+    }
+    return digest;
+  }
+
   /** What an epoch's issuer knew is one of the last things that we knew ourselves: that is so for ever, and the digests are forgotten. */
-  #noteAgreement({ id, head }: Epoch): void {
-    if (head === undefined) return;
-    const at = this.#digests.lastIndexOf(toHex(head.digest));
-    if (at >= 0) this.#settled.add(id);
-    if (this.#removal !== undefined && at >= this.#removal.digest) this.#removal.knownIn = id;
+  #noteAgreement(epoch: Epoch): void {
+    if (epoch.head === undefined) return;
+    const at = this.#digests.lastIndexOf(toHex(epoch.head.digest));
+    if (at < 0) return;
+    this.#settled.add(epoch.id);
+    epoch.agreedAt = this.#digestsBefore + at;
+    if (this.#removal !== undefined && at >= this.#removal.digest) this.#removal.knownIn = epoch.id;
+  }
+
+  /** Who is not on the roster any more, since our latest digest; and who is again. */
+  #noteDepartures(roster: Roster<RoleStatement>): void {
+    const present = new Set(membersOf(roster));
+    for (const participant of this.#present) {
+      if (!present.has(participant)) this.#departed.set(participant, this.#digestsBefore + this.#digests.length - 1);
+    }
+    for (const participant of present) this.#departed.delete(participant);
+    for (const participant of this.#departed.keys()) {
+      if (!this.statements.knows(participant)) this.#departed.delete(participant);
+    }
+    this.#present = present;
   }
 
   /** Sends under an epoch from now on, and never again under the one before; or under none for the time being. */
@@ -822,7 +890,36 @@ export class Rooted {
     const hints = hintsOf(recipientsOf(epoch));
     for (const participant of this.statements.subjects()) {
       if (this.isMember(participant)) continue;
-      if (this.#seen.has(participant) || this.#wasGiven(participant, epoch, hints)) yield participant;
+      if (this.#mayHaveBeenGiven(participant, epoch) || this.#wasGiven(participant, epoch, hints)) yield participant;
+    }
+  }
+
+  /**
+   * Whether somebody who left the roster may have been given the key of an epoch by an admin who did not know that: the issuer of the epoch,
+   * and of those before it, did not know of it, as far as can be told.
+   */
+  #mayHaveBeenGiven(participant: string, epoch: Epoch): boolean {
+    const departed = this.#departed.get(participant);
+    if (departed === undefined) return false;
+    for (let at: Epoch | undefined = epoch; at !== undefined; at = this.#keyring.epoch(at.parent ?? "")) {
+      if ((at.agreedAt ?? -1) >= departed || at.told.get(participant) === departed) return false;
+    }
+    return true;
+  }
+
+  /** The same, before conclusions are drawn. */
+  #noteToldBy(rekey: Rekey, names: ReadonlySet<string>): void {
+    const epoch = this.#keyring.epoch(epochIdOf(rekey));
+    if (epoch === undefined) return;
+    this.#noteDigest();
+    this.#noteDepartures(this.roster);
+    this.#noteTold(epoch, names);
+  }
+
+  /** Statements with these names came with an epoch: whoever sends under it knows who left by them. */
+  #noteTold(epoch: Epoch, names: ReadonlySet<string>): void {
+    for (const [participant, departed] of this.#departed) {
+      if (this.#whyNot(participant).some(({ hash: name }) => names.has(name))) epoch.told.set(participant, departed);
     }
   }
 
@@ -905,14 +1002,15 @@ export class Rooted {
 
   /** Whether we know something that was not published under the key that counts, and may not be known to all who have it. */
   get hasToSpread(): boolean {
-    if (this.#keyring.current === undefined) return false;
-    return isAny(this.#unspread());
+    return !this.isRevoked && this.#controlKey !== undefined && isAny(this.#unspread());
   }
 
   /** A doubted wrap key is for its participant to announce again: otherwise we would vouch for it. */
   #isToHandOn(bytes: Uint8Array): boolean {
     const statement = parseStatement(bytes);
-    return isRoleStatement(statement) || statement.identity === this.#self || !this.#doubted.has(statement.identity);
+    if (isRoleStatement(statement)) return true;
+    const { identity } = statement;
+    return identity === this.#self ? this.#wrapKeys.made(statement) : !this.#doubted.has(identity);
   }
 
   *#unspread(): Iterable<Unsettled> {
@@ -921,7 +1019,7 @@ export class Rooted {
 
   /** Each of that, to be published under the key that counts now. */
   spread(): Control[] {
-    const under = this.#keyring.current;
+    const under = this.#controlKey;
     if (under === undefined) return [];
     const unspread = [...this.#unspread()];
     for (const unsettled of unspread) unsettled.isSpread = true;
@@ -1014,7 +1112,11 @@ export class Rooted {
 
   /** @throws ForeignReplyError for a reply of another topic; InvalidKeyError, MalformedMessageError for bad roots */
   expectTopic({ salt, roots }: ReplyContent): void {
-    if (!equalBytes(topicIdOf(salt, roots), this.topicId)) throw new ForeignReplyError();
+    if (!equalBytes(topicIdOf(salt, roots), this.topicId)) {
+      throw new ForeignReplyError(
+        "the reply is of another topic than ours, which has other roots: a newcomer is what Topic.create() gives, not establish()",
+      );
+    }
     for (const root of roots) expectIdentityKey(root);
     if (new Set(this.statements.roots).size !== roots.length)
       throw new MalformedMessageError("expected each root once");
@@ -1063,10 +1165,9 @@ export class Rooted {
     epoch.isSetAside = false;
     // Whose removal the admin knew, and sends under this key: it was gone when the epoch began, and we only heard so later.
     if (epoch === this.#winner) {
-      for (const participant of this.#seen) {
-        if (!this.isMember(participant) && this.#whyNot(participant).some(({ hash: name }) => told.has(name))) {
-          this.#seen.delete(participant);
-        }
+      const roster = this.statements.rosterOf(told);
+      for (const [participant, departed] of this.#departed) {
+        if (!isOn(roster, participant)) epoch.told.set(participant, departed);
       }
     }
     changes.push(...this.#settle(now));
@@ -1095,15 +1196,19 @@ export class Rooted {
     }
     const keys = new Generations(given.topicKey, given.generation);
     if (known !== undefined) {
-      known.keys?.wipe();
-      known.keys = keys;
-      known.isProven = isProven;
-      if (known === this.#keyring.sending) this.#keyring.use(known);
+      this.#replaceKeys(known, keys, isProven);
       return known;
     }
     if (head !== undefined) return this.#addEpoch(head, undefined, keys, now, isProven);
     const first = { id, number: 0, head: undefined, issuer: undefined, parent: undefined };
     return this.#keyring.add({ ...first, keys, isProven }, now);
+  }
+
+  #replaceKeys(epoch: Epoch, keys: Generations, isProven: boolean): void {
+    epoch.keys?.wipe();
+    epoch.keys = keys;
+    epoch.isProven = isProven;
+    if (epoch === this.#keyring.sending) this.#keyring.use(epoch);
   }
 
   /**
@@ -1125,9 +1230,14 @@ export class Rooted {
   /** Wipes what is past its grace. What was sealed under it has no use any more. */
   expire(now: number, grace: number): Change[] {
     const wiped = new Set(this.#keyring.expire(now, grace));
-    const names = [...this.#keyring.epochs]
-      .filter(({ parent }) => parent !== undefined && wiped.has(parent))
-      .map(({ id }) => nameOf(id));
+    const isOver = ({ parent }: Epoch): boolean => parent !== undefined && wiped.has(parent);
+    const epochs = [...this.#keyring.epochs];
+    // Others may have the same name: whoever sees one can make another.
+    const inUse = new Set(epochs.filter((epoch) => !isOver(epoch)).map(({ id }) => nameOf(id)));
+    const names = epochs
+      .filter(isOver)
+      .map(({ id }) => nameOf(id))
+      .filter((name) => !inUse.has(name));
     for (const [name, epoch] of this.#sealedUnder) {
       if (!wiped.has(epoch)) continue;
       names.push(name);
@@ -1152,7 +1262,8 @@ export class Rooted {
       digests: this.#digests,
       settled: [...this.#settled],
       unsettled: [...this.#unsettled],
-      seen: [...this.#seen].filter((participant) => !this.isMember(participant)),
+      digestsBefore: this.#digestsBefore,
+      departed: [...this.#departed].sort(byName),
       doubted: [...this.#doubted],
       removal: this.#removal,
       sealedUnder: [...this.#sealedUnder],
@@ -1166,7 +1277,9 @@ export class Rooted {
     this.#digests = [...saved.digests];
     for (const id of saved.settled) this.#settled.add(id);
     this.#unsettled.restore(saved.unsettled);
-    for (const participant of [...membersOf(this.roster), ...saved.seen]) this.#seen.add(participant);
+    this.#digestsBefore = saved.digestsBefore;
+    for (const [participant, digest] of saved.departed) this.#departed.set(participant, digest);
+    this.#present = new Set(membersOf(this.roster));
     for (const participant of saved.doubted) this.#doubted.add(participant);
     this.#removal = saved.removal && { ...saved.removal };
     for (const [name, epoch] of saved.sealedUnder) this.#sealedUnder.set(name, epoch);
@@ -1191,6 +1304,19 @@ function lengthOf(statements: readonly Uint8Array[]): number {
 /** What a statement is retained under. */
 function nameOf(statement: string): string {
   return statement.slice(0, 2 * SENDER_HINT_BYTES);
+}
+
+/** In the same order, but one of each group after the other. */
+function inTurns<T>(list: readonly T[], groupOf: (one: T) => string): T[] {
+  const groups = new Map<string, T[]>();
+  for (const one of list) groups.set(groupOf(one), [...(groups.get(groupOf(one)) ?? []), one]);
+  const all = [...groups.values()];
+  const longest = Math.max(0, ...all.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, i) => all.flatMap((group) => group.slice(i, i + 1))).flat();
+}
+
+function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
 }
 
 function distinct(statements: readonly Uint8Array[]): Uint8Array[] {

@@ -32,6 +32,29 @@ function byVersion(a: RoleStatement, b: RoleStatement): number {
   return a.version !== b.version ? a.version - b.version : a.hash < b.hash ? -1 : 1;
 }
 
+/** Whom a root made an admin, and by that in the end this one; a root itself. */
+function lineageOf(roster: Roster<RoleStatement>, admin: string): string {
+  let at = admin;
+  for (;;) {
+    const issuer = roster.get(at)?.statement?.issuer;
+    if (issuer === undefined || roster.rankOf(issuer) === 0 || roster.rankOf(issuer) === undefined) return at;
+    at = issuer;
+  }
+}
+
+/** All admins but the roots: those whom roots made, then one of each of their lineages, and so on, an issuer always before whom it made. */
+function inTurns(roster: Roster<RoleStatement>): string[] {
+  const lineages = new Map<string, string[]>();
+  for (const admin of roster.admins) {
+    if (roster.rankOf(admin) === 0) continue;
+    const name = lineageOf(roster, admin);
+    lineages.set(name, [...(lineages.get(name) ?? []), admin]);
+  }
+  const all = [...lineages.values()];
+  const longest = Math.max(0, ...all.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, i) => all.flatMap((lineage) => lineage[i] ?? [])).flat();
+}
+
 /** What was verified, and is not part of the set yet. */
 export interface Staged {
   readonly roles: readonly RoleStatement[];
@@ -68,6 +91,8 @@ export class StatementSet implements Iterable<RoleStatement> {
   /** How everybody who ever was an admin became one: its statements are taken in, also when it is one no more. */
   readonly #links = new Map<string, RoleStatement>();
   readonly #wraps = new Map<string, WrapStatement>();
+  /** Whether there ever were more links than are kept. */
+  #isCrowded = false;
   #roster: Roster<RoleStatement> | undefined;
   #digest: Uint8Array | undefined;
 
@@ -85,6 +110,12 @@ export class StatementSet implements Iterable<RoleStatement> {
   /** The roster that they would give with those. */
   rosterWith({ roles }: Staged): Roster<RoleStatement> {
     return roles.length === 0 ? this.roster : computeRoster(this.roots, [...this, ...roles], bySmallerHash);
+  }
+
+  /** The roster that those of them give that have these names. */
+  rosterOf(names: ReadonlySet<string>): Roster<RoleStatement> {
+    const claims = [...this].filter(({ hash: name }) => names.has(name));
+    return computeRoster(this.roots, claims, bySmallerHash);
   }
 
   /** The newest wrap statement of somebody. */
@@ -141,7 +172,8 @@ export class StatementSet implements Iterable<RoleStatement> {
 
   /** Looks again at the admissions that were taken in before. Says whether any is a link by those that came since. */
   #linkAgain(roles: readonly RoleStatement[], links: Map<string, RoleStatement>): boolean {
-    if (links.size === 0) return false;
+    // Where there were too many, there may be room again.
+    if (links.size === 0 && !(this.#isCrowded && this.#links.size < MAX_ISSUERS)) return false;
     const found = [...this, ...roles].filter((statement) => {
       const isLink = this.#isLink(statement, links);
       if (isLink) links.set(statement.subject, statement);
@@ -238,51 +270,63 @@ export class StatementSet implements Iterable<RoleStatement> {
       this.#wraps.set(wrap.identity, wrap);
       changed = true;
     }
-    if (changed) {
-      this.#roster = undefined;
-      this.#digest = undefined;
-    }
+    if (changed) this.#forgetRoster();
     if (this.#links.size > MAX_ISSUERS) this.#dropIssuers();
     if (this.#names.size > MAX_STATEMENTS) this.#dropStatements();
     return changed;
   }
 
   /**
-   * Makes room: those stay who are admins now, the smaller rank first; then those who were, the earlier first. What the others said of
-   * anybody else is forgotten. So a bad admin that made hundreds of others admins keeps nobody out for longer than it is one.
+   * Makes room. First those stay who are admins now: those whom roots made, and then one after the other of the lineage of each of these, the
+   * smaller rank first. So a bad admin that made hundreds of others admins keeps nobody out whom another one made. Then those who were, the
+   * earlier first. What the others said of anybody else is forgotten.
    */
   #dropIssuers(): void {
+    this.#isCrowded = true;
     const before = [...this.#links];
     this.#links.clear();
     const take = (subject: string, link: RoleStatement | undefined): void => {
       if (link === undefined || this.#links.has(subject) || this.#links.size === MAX_ISSUERS) return;
       if (this.chainOf(link.issuer) !== undefined) this.#links.set(subject, link);
     };
-    const { roster } = this;
-    for (const admin of roster.admins) take(admin, roster.get(admin)?.statement);
+    for (const admin of inTurns(this.roster)) take(admin, this.roster.get(admin)?.statement);
     for (const [subject, link] of before) take(subject, link);
     for (const [issuer, bySubject] of this.#roles) {
       if (this.chainOf(issuer) !== undefined) continue;
       for (const [subject, statement] of bySubject) if (subject !== issuer) this.#remove(statement);
     }
-    this.#roster = undefined;
-    this.#digest = undefined;
+    this.#forgetRoster();
   }
 
   /**
-   * Makes room, some for what is to come: what those said goes first who are no admins now, then what those of the greatest rank did, of
-   * one issuer as in `#add`.
+   * Makes room, some for what is to come. First what those said goes who are no admins now. Then, of the lineages of those whom roots made
+   * admins, that which said the most loses something, of the greatest rank in it what is weakest, until it has said less than another.
    */
   #dropStatements(): void {
     const { roster } = this;
-    const rankOf = (issuer: string): number => roster.rankOf(issuer) ?? Number.POSITIVE_INFINITY;
-    const issuers = [...this.#roles.keys()].sort((a, b) => (rankOf(a) === rankOf(b) ? 0 : rankOf(b) - rankOf(a)));
-    for (const issuer of issuers) {
-      const said = this.by(issuer).filter(({ subject }) => subject !== issuer);
-      const excess = this.#names.size - (MAX_STATEMENTS - MAX_STATEMENTS / 16);
-      if (excess <= 0) break;
-      for (const statement of said.sort(byVersion).slice(0, excess)) this.#remove(statement);
+    let excess = this.#names.size - (MAX_STATEMENTS - MAX_STATEMENTS / 16);
+    const drop = (said: Iterable<RoleStatement>): void => {
+      for (const statement of said) if (excess > 0 && this.#remove(statement)) excess--;
+    };
+    const ofOthers = (issuer: string): RoleStatement[] =>
+      this.by(issuer)
+        .filter(({ subject }) => subject !== issuer)
+        .sort(byVersion);
+    for (const issuer of [...this.#roles.keys()]) if (!roster.isAdmin(issuer)) drop(ofOthers(issuer));
+    const lineages = new Map<string, RoleStatement[]>();
+    for (const issuer of [...roster.admins].reverse()) {
+      const name = lineageOf(roster, issuer);
+      lineages.set(name, [...(lineages.get(name) ?? []), ...ofOthers(issuer)]);
     }
+    while (excess > 0) {
+      const [most, next] = [...lineages.values()].sort((a, b) => b.length - a.length);
+      if (most === undefined || most.length === 0) break;
+      drop(most.splice(0, Math.min(excess, Math.max(most.length - (next?.length ?? 0), 1))));
+    }
+    this.#forgetRoster();
+  }
+
+  #forgetRoster(): void {
     this.#roster = undefined;
     this.#digest = undefined;
   }
@@ -305,19 +349,20 @@ export class StatementSet implements Iterable<RoleStatement> {
     return true;
   }
 
-  /** Forgets a statement; and all of its subject, where nobody else says anything of it. */
-  #remove({ issuer, subject, hash: name }: RoleStatement): void {
+  /** Forgets a statement; and all of its subject, where nobody else says anything of it. Says whether it was there. */
+  #remove({ issuer, subject, hash: name }: RoleStatement): boolean {
     const bySubject = this.#roles.get(issuer);
     const byIssuer = this.#about.get(subject);
-    if (bySubject?.delete(subject) !== true || byIssuer === undefined) return;
+    if (bySubject?.delete(subject) !== true || byIssuer === undefined) return false;
     byIssuer.delete(issuer);
     this.#names.delete(name);
     if (bySubject.size === 0) this.#roles.delete(issuer);
     const own = byIssuer.get(subject);
     if (own !== undefined && byIssuer.size === 1 && !this.roots.includes(subject)) this.#remove(own);
-    if (byIssuer.size > 0) return;
+    if (byIssuer.size > 0) return true;
     this.#about.delete(subject);
     if (!this.knows(subject)) this.#wraps.delete(subject);
+    return true;
   }
 
   /** All statements, as they travel: whoever takes them in has this set. */

@@ -233,8 +233,8 @@ export function isSameWrap(one: WrapStatement, other: WrapStatement): boolean {
   );
 }
 
-/** Whether the one wrap statement of somebody takes the place of the other: of equal versions, the greater key. */
+/** Whether the one wrap statement of somebody takes the place of the other: of equal versions, the greater key and signature. */
 export function isNewerWrap(one: WrapStatement, other: WrapStatement | undefined): boolean {
   if (other === undefined || one.version !== other.version) return other === undefined || one.version > other.version;
-  return toHex(one.wrapKey) > toHex(other.wrapKey);
+  return toHex(one.wrapKey) + toHex(one.signature) > toHex(other.wrapKey) + toHex(other.signature);
 }

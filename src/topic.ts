@@ -369,10 +369,15 @@ export class Topic {
    *
    * @param publicKey 32 bytes, copied
    * @throws InvalidKeyError when it is not a canonical point of the prime-order subgroup
+   * @throws ForbiddenError in a topic with a roster, for who was removed from it
    */
   addParticipant(publicKey: Uint8Array): Participant {
     this.#expectLive();
-    return this.#pins.add(publicKey);
+    const key = copyBytes("publicKey", publicKey, KEY_BYTES);
+    if (this.#rooted?.roster.get(toHex(key))?.role === "revoked") {
+      throw new ForbiddenError("this participant was removed from the topic: only admit() takes it in again");
+    }
+    return this.#pins.add(key);
   }
 
   /**
@@ -397,8 +402,12 @@ export class Topic {
    */
   encode(payload: string | Uint8Array, options: EncodeOptions = {}): Uint8Array {
     this.#expectLive();
+    // Before the key steps.
+    const bytes = this.#payload(payload);
     const wanted = this.#sending(options);
-    return this.#sealData(this.#payload(payload), 1, false, wanted);
+    // The caller's code ran meanwhile, and a buffer can grow.
+    this.#expectFits(bytes.length);
+    return this.#sealData(bytes, 1, false, wanted);
   }
 
   /**
@@ -607,10 +616,12 @@ export class Topic {
   parseReply(reply: Uint8Array | Reply, options: { readonly context?: string } = {}): boolean {
     this.#expectLive();
     expectOptions(options, CONTEXT_OPTIONS);
+    const clock = this.#clock.read() ?? 0;
+    this.#expectLive();
     const opened = this.#openedReply(reply, options.context);
     const content = this.#newcomer.contentOf(opened);
     try {
-      if (content.salt.length > 0) return this.#adopt(content, opened);
+      if (content.salt.length > 0) return this.#adopt(content, opened, clock);
       if (this.#rooted !== undefined) throw new ForeignReplyError();
       this.#keyring.replace(content.topicKey, content.generation);
       this.#newcomer.end();
@@ -620,7 +631,7 @@ export class Topic {
     }
   }
 
-  #adopt(content: ReplyContent, { introductionHash: binding, sponsor }: OpenedReply): boolean {
+  #adopt(content: ReplyContent, { introductionHash: binding, sponsor }: OpenedReply, clock: number): boolean {
     const self = this.#identity.participant;
     const rooted = this.#rooted ?? this.#newRooted(content.salt, content.roots);
     rooted.expectTopic(content);
@@ -633,7 +644,7 @@ export class Topic {
       const checked = rooted.check({ ...content, topicKey }, sponsor.hex);
       if (this.#rooted === undefined) this.#keyring.wipe();
       this.#rooted = rooted;
-      const { adopted, changes } = rooted.adopt(checked, this.#clock.read() ?? 0, runningTime());
+      const { adopted, changes } = rooted.adopt(checked, clock, runningTime());
       this.#newcomer.end();
       this.#gaps.answered();
       this.#after(changes);
@@ -685,6 +696,8 @@ export class Topic {
     expectOptions(options, ADMIT_OPTIONS);
     const keep = expectKeep(options.keep);
     const introduced = this.#introduced(whom);
+    if (introduced !== undefined) this.#sponsor.expectAnswerable(introduced, this.#clock.read());
+    this.#expectLive();
     const subjectKey = introduced?.wire.identityKey ?? this.#knownKey(whom as Uint8Array);
     const known = rooted.roster.get(toHex(subjectKey));
     const { role = known === undefined || known.role === "revoked" ? "publisher" : known.role } = options;
@@ -786,7 +799,6 @@ export class Topic {
   #decodeKept(kept: Kept): readonly Received[] | null {
     const { wire, context, wanted } = kept;
     this.#kept.remove(kept);
-    if (this.#isFromRevokedTime(kept)) return null;
     try {
       return this.#decodeMessage(wire, this.#parseMessage(wire), context, wanted, this.#clock.read(), true) as
         | readonly Received[]
@@ -1081,7 +1093,8 @@ export class Topic {
   }
 
   #trusted(hint: string): readonly Participant[] {
-    const pinned = this.#pins.withHint(hint);
+    // Who was removed stays out, also where its admission was never heard of.
+    const pinned = this.#pins.withHint(hint).filter(({ hex }) => this.#rooted?.roster.get(hex)?.role !== "revoked");
     const members = this.#members.withHint(hint);
     if (members.length === 0) return pinned;
     return [...members, ...pinned.filter((one) => !members.some((member) => member.equals(one)))];
@@ -1100,7 +1113,11 @@ export class Topic {
     if (this.#rooted === undefined) return;
     const role = this.#rooted.roster.get(this.#identity.participant.hex)?.role;
     if (role === "reader") throw new ForbiddenError("we are a reader of this topic: ask an admin for another role");
-    if (role !== "admin" && role !== "publisher") throw new ForbiddenError("we are not on the roster of this topic");
+    if (role !== "admin" && role !== "publisher") {
+      throw new ForbiddenError(
+        "we are not on the roster of this topic: an admin has to admit us, by an introduction of constructIntro()",
+      );
+    }
   }
 
   /**
@@ -1327,7 +1344,8 @@ export class Topic {
     const verified = this.#sponsor.raise(wire, name, context, now);
     const { sender } = verified;
     const isReturning = this.#isReturning(verified, now) && this.#rooted?.wrapToReturn(sender.hex) !== undefined;
-    const rooted = this.#answersReturning && isReturning ? this.#rooted : undefined;
+    const canAnswer = this.#answersReturning && isReturning && this.#keyring.current !== undefined;
+    const rooted = canAnswer ? this.#rooted : undefined;
     if (rooted?.roster.isAdmin(this.#identity.participant.hex) === true && rooted.isGivenKey(sender.hex)) {
       const wire = this.#answer(rooted, verified, now);
       this.#tell([{ type: "answered", participant: sender, wire, context }]);
@@ -1465,10 +1483,7 @@ export class Topic {
       if (senderHint === self.hint) throw new BadSignatureError(fromTableKey(senderHint));
       if (wanted.ignoreUntrusted) return null;
       if (this.#rooted !== undefined) this.#keepOfStranger(this.#rooted, bytes, senderHint, context, wanted);
-      throw new UntrustedKeyError(
-        fromTableKey(senderHint),
-        "the sender is not trusted: compare its fingerprint, then addParticipant()",
-      );
+      throw new UntrustedKeyError(fromTableKey(senderHint), this.#whyUntrusted(senderHint));
     }
 
     let sender: Participant | undefined;
@@ -1529,6 +1544,14 @@ export class Topic {
       return true;
     }
     return false;
+  }
+
+  #whyUntrusted(hint: string): string {
+    const rooted = this.#rooted;
+    if (rooted === undefined) return "the sender is not trusted: compare its fingerprint, then addParticipant()";
+    return rooted.withHint(hint).some((one) => rooted.roster.get(one)?.role === "revoked")
+      ? "the sender was removed from this topic: ignore it"
+      : "the sender is not on the roster: ignore it, unless it is new here; then admit() its introduction";
   }
 
   /** What a verified message's time must be, by the two clocks. */

@@ -18,6 +18,10 @@ export class UnsettledStatements implements Iterable<Unsettled> {
     if (this.#byName.size > MAX_REPUBLISHED) this.#byName.delete(this.#byName.keys().next().value as string);
   }
 
+  delete(name: string): void {
+    this.#byName.delete(name);
+  }
+
   /** Somebody published these under the epoch that counts. */
   noteSpread(names: Iterable<string>): void {
     for (const name of names) {

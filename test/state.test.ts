@@ -588,7 +588,8 @@ describe("what is wanted is told again after a load", () => {
 });
 
 describe("a loaded topic goes on as the one that was saved", () => {
-  const seed = Date.now() % 2 ** 32;
+  // The same stories each time, so that they show each time what they are to show; keys are drawn anew.
+  const seed = 1;
   /** How calls ended, and what was told. */
   const seenInAll: Set<unknown>[] = [];
 
@@ -673,7 +674,7 @@ describe("a loaded topic goes on as the one that was saved", () => {
     },
   );
 
-  it.each([0, 1, 2, 3, 4, 5, 6, 7])(
+  it.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])(
     "with a roster: admins, revocations, rekeys, steps and kept messages (story %i)",
     async (story) => {
       console.log(`state seed ${seed + story}`);

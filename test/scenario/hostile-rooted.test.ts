@@ -122,6 +122,20 @@ describe("confidentiality after a removal", () => {
   });
 });
 
+it("who was not given the key that counts is shown to a person when it comes back, also where others are answered without one", async () => {
+  const world = new World();
+  const { root, admin, carol } = await world.family({ all: { answerReturning: true } });
+  const dave = await world.create({ seed: bytes(0x66) });
+  const admission = pair(admin, dave).wire;
+  root.rekey();
+  tell(admission, root, carol);
+  expect(expectCode("INTRODUCTION", () => root.decode(dave.constructIntro())).introduction.isReturning).toBe(true);
+  expect(await world.told(root, "answered")).toEqual([]);
+  // Who has another sponsor that gave it the key is answered.
+  expect(hear(admin, dave.constructIntro())).toBeNull();
+  expect(await world.told(admin, "answered")).toHaveLength(1);
+});
+
 describe("who was removed, with the bare seed of somebody who is there", () => {
   it("is not answered without a person to a wrap key that it announced under the key from before the removal", async () => {
     const world = new World();

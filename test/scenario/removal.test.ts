@@ -111,7 +111,7 @@ describe("somebody is revoked", () => {
     expect(await world.told(bob, "introduction-wanted")).toEqual([]);
   });
 
-  it("and the pins that others had of it end, and come back by nothing but a person", async () => {
+  it("and the pins that others had of it end, and do not come back: only an admin takes it in again", async () => {
     const world = new World();
     const { root, carol, bob } = await world.family();
     const oldKey = keyOf(bob);
@@ -120,9 +120,11 @@ describe("somebody is revoked", () => {
     tell(wire, carol);
     expect(carol.participants).toEqual([]);
     expect(hear(carol, lastWords(oldKey))).toBe("UNTRUSTED_KEY");
-    carol.addParticipant(bob.publicKey);
+    expectCode("FORBIDDEN", () => carol.addParticipant(bob.publicKey));
     tell(wire, carol);
-    expect(hear(carol, lastWords(oldKey))).toBe("I am still here");
+    expect(hear(carol, lastWords(oldKey))).toBe("UNTRUSTED_KEY");
+    tell(root.admit(bob.publicKey).wire, carol);
+    expect(roleOf(carol, bob)).toBe("publisher");
   });
 
   it("and gets nothing for an introduction, with whatever proof it has of being there before", async () => {
