@@ -288,7 +288,7 @@ function afterDaveCases(): ControlCase[] {
     ),
     applied(
       "a rekey whose commitment a removed admin took for its own before",
-      { rekey: removal },
+      { statements: [outDave], rekey: removal },
       { standings: noDave, taken: [outDave], counts: removal },
       [{ statements: [outDave] }, { rekey: forged }],
     ),

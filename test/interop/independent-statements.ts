@@ -107,7 +107,9 @@ const strongest = <S extends Named>(of: readonly S[]): S | undefined =>
   of.reduce<S | undefined>((best, each) => (best === undefined || isStronger(each, best) ? each : best), undefined);
 
 const isNewer = (a: WrapStatement, b: WrapStatement | undefined): boolean =>
-  b === undefined || a.version > b.version || (a.version === b.version && hex(a.wrapKey) > hex(b.wrapKey));
+  b === undefined ||
+  a.version > b.version ||
+  (a.version === b.version && hex(a.wrapKey) + hex(a.signature) > hex(b.wrapKey) + hex(b.signature));
 
 const pairOf = (claim: Claim): string => claim.issuer + claim.subject;
 const MAX_CHAIN = 8;
