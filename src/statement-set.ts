@@ -305,14 +305,14 @@ export class StatementSet implements Iterable<RoleStatement> {
   #dropStatements(): void {
     const { roster } = this;
     let excess = this.#names.size - (MAX_STATEMENTS - MAX_STATEMENTS / 16);
-    const drop = (said: Iterable<RoleStatement>): void => {
-      for (const statement of said) if (excess > 0 && this.#remove(statement)) excess--;
-    };
+    const drop = (said: readonly RoleStatement[]): number => said.filter((one) => this.#remove(one)).length;
     const ofOthers = (issuer: string): RoleStatement[] =>
       this.by(issuer)
         .filter(({ subject }) => subject !== issuer)
         .sort(byVersion);
-    for (const issuer of [...this.#roles.keys()]) if (!roster.isAdmin(issuer)) drop(ofOthers(issuer));
+    for (const issuer of this.#roles.keys()) {
+      if (excess > 0 && !roster.isAdmin(issuer)) excess -= drop(ofOthers(issuer).slice(0, excess));
+    }
     const lineages = new Map<string, RoleStatement[]>();
     for (const issuer of [...roster.admins].reverse()) {
       const name = lineageOf(roster, issuer);
@@ -321,7 +321,7 @@ export class StatementSet implements Iterable<RoleStatement> {
     while (excess > 0) {
       const [most, next] = [...lineages.values()].sort((a, b) => b.length - a.length);
       if (most === undefined || most.length === 0) break;
-      drop(most.splice(0, Math.min(excess, Math.max(most.length - (next?.length ?? 0), 1))));
+      excess -= drop(most.splice(0, Math.min(excess, Math.max(most.length - (next?.length ?? 0), 1))));
     }
     this.#forgetRoster();
   }
