@@ -1,13 +1,21 @@
 /** Small helpers for byte arrays, and the checks of arguments that public calls share. */
 
 const utf8 = new TextEncoder();
-const hexPairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const ascii = new TextDecoder();
+const HEX_DIGITS = utf8.encode("0123456789abcdef");
+/** Digits of what has up to 64 bytes, as keys, hashes and signatures. */
+const hexDigits = new Uint8Array(128);
 
-/** Lower-case hex. */
+/** Lower-case hex, decoded at once: a string that is put together piece by piece is slow as the key of a table. */
 export function toHex(bytes: Uint8Array): string {
-  let hex = "";
-  for (const byte of bytes) hex += hexPairs[byte];
-  return hex;
+  const length = 2 * bytes.length;
+  const digits = length <= hexDigits.length ? hexDigits.subarray(0, length) : new Uint8Array(length);
+  let at = 0;
+  for (const byte of bytes) {
+    digits[at++] = HEX_DIGITS[byte >> 4] as number;
+    digits[at++] = HEX_DIGITS[byte & 15] as number;
+  }
+  return ascii.decode(digits);
 }
 
 /** The bytes of lower-case hex. */
