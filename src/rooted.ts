@@ -54,7 +54,7 @@ import {
   verifyHead,
 } from "./rekey.js";
 import type { Role, Roster } from "./roster.js";
-import { NOTHING_STAGED, type SavedStatements, type Staged, StatementSet } from "./statement-set.js";
+import { inTurns, NOTHING_STAGED, type SavedStatements, type Staged, StatementSet } from "./statement-set.js";
 import {
   formatRenewal,
   isRoleStatement,
@@ -108,8 +108,8 @@ export interface SavedRooted {
   readonly digests: readonly string[];
   readonly settled: readonly string[];
   readonly unsettled: readonly Readonly<Unsettled>[];
-  /** Who was on the roster since the epoch that counts does, and is no more. */
   readonly digestsBefore: number;
+  /** Who was on the roster, and is no more: since which digest. */
   readonly departed: readonly (readonly [participant: string, digest: number])[];
   /** Whose newest wrap key is doubted. */
   readonly doubted: readonly string[];
@@ -266,7 +266,7 @@ export class Rooted {
 
   /** Whether somebody is on the roster. */
   isMember(participant: string): boolean {
-    return isOn(this.roster, participant);
+    return this.roster.isOn(participant);
   }
 
   /** Begins the topic's first epoch. */
@@ -396,7 +396,7 @@ export class Rooted {
       .by(admin)
       .filter(({ role, subject }) => role === "revoked" && this.roster.get(subject)?.role === "revoked")
       .map(({ subject }) => subject)
-      .filter((one) => one !== admin && !isOn(after, one) && !this.statements.roots.includes(one))
+      .filter((one) => one !== admin && !after.isOn(one) && !this.statements.roots.includes(one))
       .sort((a, b) => Number(isAdmitted(b)) - Number(isAdmitted(a)));
     return [...back, ...others.slice(0, Math.min(MAX_SIGNED_AGAIN, Math.max(0, most - back.length)))];
   }
@@ -679,7 +679,12 @@ export class Rooted {
   #add(staged: Staged, now: number, settle = true, isSpread = true): Change[] {
     const before = this.roster;
     const replaced = staged.roles.flatMap(({ issuer, subject }) => this.statements.get(issuer, subject) ?? []);
-    const renewed = [...staged.wraps.keys()].flatMap((one) => this.statements.wrapOf(one) ?? []);
+    const renewed = new Map(
+      [...staged.wraps.keys()].flatMap((one) => {
+        const wrap = this.statements.wrapOf(one);
+        return wrap === undefined ? [] : [[one, renewalHash(wrap)] as const];
+      }),
+    );
     if (isSpread) {
       this.#unsettled.noteSpread(staged.names);
       for (const one of this.#doubted) if (staged.names.has(this.#renewalOf(one))) this.#doubted.delete(one);
@@ -690,8 +695,8 @@ export class Rooted {
     for (const [participant, wrap] of staged.wraps) {
       const isVouchedFor = vouchedFor.has(renewalHash(wrap));
       // Nobody pushes out what others said by renewals of its own, or by those of who is not here.
-      const older = renewed.find((one) => one.identity === participant);
-      if (older !== undefined) this.#unsettled.delete(renewalHash(older));
+      const older = renewed.get(participant);
+      if (older !== undefined) this.#unsettled.delete(older);
       if (!isVouchedFor && this.isMember(participant)) {
         this.#unsettled.add(renewalHash(wrap), formatRenewal(wrap), isSpread);
       }
@@ -700,7 +705,7 @@ export class Rooted {
     }
     const changes = this.#standings(before, staged);
     const expired = replaced.filter((one) => !this.statements.has(one)).map(({ hash: name }) => name);
-    const names = [...expired, ...renewed.map(renewalHash)].map(nameOf);
+    const names = [...expired, ...renewed.values()].map(nameOf);
     if (names.length > 0) changes.push({ type: "expired", names });
     const own = this.statements.wrapOf(this.#self);
     if (own !== undefined && staged.wraps.get(this.#self) === own && !this.#wrapKeys.made(own)) {
@@ -901,10 +906,15 @@ export class Rooted {
   #mayHaveBeenGiven(participant: string, epoch: Epoch): boolean {
     const departed = this.#departed.get(participant);
     if (departed === undefined) return false;
-    for (let at: Epoch | undefined = epoch; at !== undefined; at = this.#keyring.epoch(at.parent ?? "")) {
+    for (const at of this.#withAncestors(epoch)) {
       if ((at.agreedAt ?? -1) >= departed || at.told.get(participant) === departed) return false;
     }
     return true;
+  }
+
+  /** An epoch and those before it, as far as parents are known. */
+  *#withAncestors(epoch: Epoch): Iterable<Epoch> {
+    for (let at: Epoch | undefined = epoch; at !== undefined; at = this.#keyring.epoch(at.parent ?? "")) yield at;
   }
 
   /** The same, before conclusions are drawn. */
@@ -982,13 +992,7 @@ export class Rooted {
   #isRemovalLost(winner: Epoch): boolean {
     const removal = this.#removal;
     if (removal === undefined) return false;
-    for (
-      let at: Epoch | undefined = winner;
-      at !== undefined;
-      at = at.parent === undefined ? undefined : this.#keyring.epoch(at.parent)
-    ) {
-      if (at.id === removal.id) return false;
-    }
+    for (const { id } of this.#withAncestors(winner)) if (id === removal.id) return false;
     return removal.knownIn !== winner.id;
   }
 
@@ -1167,7 +1171,7 @@ export class Rooted {
     if (epoch === this.#winner) {
       const roster = this.statements.rosterOf(told);
       for (const [participant, departed] of this.#departed) {
-        if (!isOn(roster, participant)) epoch.told.set(participant, departed);
+        if (!roster.isOn(participant)) epoch.told.set(participant, departed);
       }
     }
     changes.push(...this.#settle(now));
@@ -1306,15 +1310,6 @@ function nameOf(statement: string): string {
   return statement.slice(0, 2 * SENDER_HINT_BYTES);
 }
 
-/** In the same order, but one of each group after the other. */
-function inTurns<T>(list: readonly T[], groupOf: (one: T) => string): T[] {
-  const groups = new Map<string, T[]>();
-  for (const one of list) groups.set(groupOf(one), [...(groups.get(groupOf(one)) ?? []), one]);
-  const all = [...groups.values()];
-  const longest = Math.max(0, ...all.map(({ length }) => length));
-  return Array.from({ length: longest }, (_, i) => all.flatMap((group) => group.slice(i, i + 1))).flat();
-}
-
 function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
   return a < b ? -1 : 1;
 }
@@ -1326,11 +1321,6 @@ function distinct(statements: readonly Uint8Array[]): Uint8Array[] {
 function isAny(iterable: Iterable<unknown>): boolean {
   for (const _ of iterable) return true;
   return false;
-}
-
-function isOn(roster: Roster<RoleStatement>, participant: string): boolean {
-  const standing = roster.get(participant);
-  return standing !== undefined && standing.role !== "revoked";
 }
 
 /** Everybody on a roster. */

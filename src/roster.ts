@@ -73,6 +73,12 @@ export class Roster<C extends RoleClaim> implements Iterable<readonly [subject: 
     return this.#standings.get(subject);
   }
 
+  /** Whether somebody is on it: has a role, and is not revoked. */
+  isOn(subject: string): boolean {
+    const standing = this.get(subject);
+    return standing !== undefined && standing.role !== "revoked";
+  }
+
   isAdmin(subject: string): boolean {
     return this.get(subject)?.role === "admin";
   }

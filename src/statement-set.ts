@@ -42,17 +42,21 @@ function lineageOf(roster: Roster<RoleStatement>, admin: string): string {
   }
 }
 
-/** All admins but the roots: those whom roots made, then one of each of their lineages, and so on, an issuer always before whom it made. */
-function inTurns(roster: Roster<RoleStatement>): string[] {
-  const lineages = new Map<string, string[]>();
-  for (const admin of roster.admins) {
-    if (roster.rankOf(admin) === 0) continue;
-    const name = lineageOf(roster, admin);
-    lineages.set(name, [...(lineages.get(name) ?? []), admin]);
+function groupsOf<T>(list: Iterable<T>, nameOf: (one: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of list) {
+    const group = groups.get(nameOf(one));
+    if (group === undefined) groups.set(nameOf(one), [one]);
+    else group.push(one);
   }
-  const all = [...lineages.values()];
-  const longest = Math.max(0, ...all.map(({ length }) => length));
-  return Array.from({ length: longest }, (_, i) => all.flatMap((lineage) => lineage[i] ?? [])).flat();
+  return groups;
+}
+
+/** In the same order within each group, but one of each group after the other. */
+export function inTurns(list: Iterable<string>, groupOf: (one: string) => string): string[] {
+  const groups = [...groupsOf(list, groupOf).values()];
+  const longest = Math.max(0, ...groups.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, i) => groups.flatMap((group) => group[i] ?? [])).flat();
 }
 
 /** What was verified, and is not part of the set yet. */
@@ -289,7 +293,10 @@ export class StatementSet implements Iterable<RoleStatement> {
       if (link === undefined || this.#links.has(subject) || this.#links.size === MAX_ISSUERS) return;
       if (this.chainOf(link.issuer) !== undefined) this.#links.set(subject, link);
     };
-    for (const admin of inTurns(this.roster)) take(admin, this.roster.get(admin)?.statement);
+    const { roster } = this;
+    // Those whom roots made come first, since each begins a lineage; and an issuer before whom it made.
+    const made = roster.admins.filter((admin) => roster.rankOf(admin) !== 0);
+    for (const admin of inTurns(made, (one) => lineageOf(roster, one))) take(admin, roster.get(admin)?.statement);
     for (const [subject, link] of before) take(subject, link);
     for (const [issuer, bySubject] of this.#roles) {
       if (this.chainOf(issuer) !== undefined) continue;
@@ -313,11 +320,8 @@ export class StatementSet implements Iterable<RoleStatement> {
     for (const issuer of this.#roles.keys()) {
       if (excess > 0 && !roster.isAdmin(issuer)) excess -= drop(ofOthers(issuer).slice(0, excess));
     }
-    const lineages = new Map<string, RoleStatement[]>();
-    for (const issuer of [...roster.admins].reverse()) {
-      const name = lineageOf(roster, issuer);
-      lineages.set(name, [...(lineages.get(name) ?? []), ...ofOthers(issuer)]);
-    }
+    const said = [...roster.admins].reverse().flatMap(ofOthers);
+    const lineages = groupsOf(said, ({ issuer }) => lineageOf(roster, issuer));
     while (excess > 0) {
       const [most, next] = [...lineages.values()].sort((a, b) => b.length - a.length);
       if (most === undefined || most.length === 0) break;
@@ -383,7 +387,7 @@ export class StatementSet implements Iterable<RoleStatement> {
     const [wraps, otherWraps]: [WrapStatement[], WrapStatement[]] = [[], []];
     for (const [participant, wrap] of this.#wraps) {
       if (carried.has(wrap)) continue;
-      if (this.#isMember(participant)) wraps.push(wrap);
+      if (roster.isOn(participant)) wraps.push(wrap);
       else if (!carriedByRest.has(wrap)) otherWraps.push(wrap);
     }
     return {
@@ -395,11 +399,6 @@ export class StatementSet implements Iterable<RoleStatement> {
   /** Whether the roster may rest on it: its issuer is an admin now, or speaks of itself. */
   #counts({ issuer, subject }: RoleStatement): boolean {
     return this.roster.isAdmin(issuer) || (subject === issuer && this.roster.get(subject) !== undefined);
-  }
-
-  #isMember(participant: string): boolean {
-    const role = this.roster.get(participant)?.role;
-    return role !== undefined && role !== "revoked";
   }
 
   saved(): SavedStatements {
@@ -450,7 +449,8 @@ export class StatementSet implements Iterable<RoleStatement> {
     if (this.#digest === undefined) {
       const counting: string[] = [];
       for (const statement of this) if (this.#counts(statement)) counting.push(statement.hash);
-      for (const [participant, wrap] of this.#wraps) if (this.#isMember(participant)) counting.push(renewalHash(wrap));
+      for (const [participant, wrap] of this.#wraps)
+        if (this.roster.isOn(participant)) counting.push(renewalHash(wrap));
       this.#digest = hash("statementSet", fromHex(counting.sort().join("")));
     }
     return this.#digest;

@@ -811,16 +811,12 @@ export class Topic {
   }
 
   /** Whether somebody sent it while it was revoked, who was admitted again since: to an epoch that is later than that of the message. */
-  #isFromRevokedTime({ wire, context, whileRevoked }: Kept): boolean {
-    if (!whileRevoked || this.#rooted === undefined) return false;
-    const message = this.#parseMessage(wire);
-    const { session, sequence } = message;
-    const opened = this.#tryOpen(message, { session, sequence, context });
-    if (opened === undefined) return false;
+  #isFromRevokedTime({ whileRevoked }: Kept, { found, plaintext }: OpenedMessage): boolean {
+    if (!whileRevoked) return false;
     const admittedAt = this.#members
-      .withHint(opened.plaintext.senderHint)
+      .withHint(plaintext.senderHint)
       .map(({ hex }) => this.#rooted?.epochOfAdmission(hex) ?? 0);
-    return opened.found.epoch.number < Math.max(0, ...admittedAt);
+    return found.epoch.number < Math.max(0, ...admittedAt);
   }
 
   #parseMessage(wire: Uint8Array): WireMessage {
@@ -984,7 +980,7 @@ export class Topic {
       if (opened === undefined) continue;
       const { found, plaintext } = opened;
       if (plaintext.delivery !== "control") {
-        if (this.#isFromRevokedTime(kept)) this.#kept.remove(kept);
+        if (this.#isFromRevokedTime(kept, opened)) this.#kept.remove(kept);
         else if (this.#trusted(plaintext.senderHint).length > 0) readable++;
         continue;
       }

@@ -18,11 +18,15 @@ import { TopicKey } from "../../src/topic-key.js";
 import { expectCode } from "../support/expect.js";
 import { forgeMessage } from "../support/forge.js";
 import {
+  canSpeak,
   DAY,
   forgeControl,
   HOUR,
   hear,
+  keyOf,
+  overheard,
   pair,
+  publicKeyOf,
   roleOf,
   SEEDS,
   say,
@@ -38,27 +42,6 @@ standStill();
 
 const HOSTILE = bytes(0x22);
 const MAX = MAX_STATEMENT_VERSION;
-
-function keyOf(topic: Topic): Uint8Array {
-  return topic.topicKey as Uint8Array;
-}
-
-function publicKeyOf(seed: Uint8Array): Uint8Array {
-  return new Identity(seed).participant.publicKey;
-}
-
-function canSpeak(topic: Topic): boolean {
-  try {
-    topic.encode("x");
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function overheard(speaker: Topic, removed: Topic): string | null {
-  return canSpeak(speaker) ? hear(removed, speaker.encode("a secret"), {}) : "silence";
-}
 
 function digestsOf(topic: Topic): string | undefined {
   return stolen(topic).rooted?.digests.at(-1);

@@ -17,9 +17,13 @@ import { TopicKey } from "../../src/topic-key.js";
 import { expectCode } from "../support/expect.js";
 import { forgeMessage, openWire } from "../support/forge.js";
 import {
+  canSpeak,
   forgeControl,
   hear,
+  keyOf,
+  overheard,
   pair,
+  publicKeyOf,
   roleOf,
   rosterOf,
   SEEDS,
@@ -37,34 +41,11 @@ standStill();
 const HOSTILE = bytes(0x22);
 const MAX = MAX_STATEMENT_VERSION;
 
-function keyOf(topic: Topic): Uint8Array {
-  return topic.topicKey as Uint8Array;
-}
-
-function publicKeyOf(seed: Uint8Array): Uint8Array {
-  return new Identity(seed).participant.publicKey;
-}
-
 /** What a holder of the topic key reads in a control message. */
 function read(topicKey: Uint8Array, wire: Uint8Array): { statements: readonly Uint8Array[]; rekey: Rekey | undefined } {
   const { payload } = openWire(topicKey, wire).plaintext;
   const { statements, rekey } = parseControl(payload);
   return { statements, rekey: rekey && parseRekey(rekey) };
-}
-
-/** Whether it can be heard by those who have the key that counts for it. */
-function canSpeak(topic: Topic): boolean {
-  try {
-    topic.encode("x");
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** What somebody who was removed reads of what another says. */
-function overheard(speaker: Topic, removed: Topic): string | null {
-  return canSpeak(speaker) ? hear(removed, speaker.encode("a secret"), {}) : "silence";
 }
 
 describe("confidentiality after a removal", () => {

@@ -13,6 +13,7 @@ import {
   forgeRekey,
   forgeStatement,
   hear,
+  keyOf,
   pair,
   permutations,
   roleOf,
@@ -27,10 +28,6 @@ import {
 import { bytes } from "../support/topics.js";
 
 standStill();
-
-function keyOf(topic: Topic): Uint8Array {
-  return topic.topicKey as Uint8Array;
-}
 
 /** They have the same roster and key, and read each other. */
 function expectOne(...topics: readonly [Topic, ...Topic[]]): void {

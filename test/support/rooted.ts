@@ -128,6 +128,30 @@ export function hear(topic: Topic, wire: Uint8Array, options: DecodeOptions = {}
   }
 }
 
+/** The key that a topic sends under. */
+export function keyOf(topic: Topic): Uint8Array {
+  return topic.topicKey as Uint8Array;
+}
+
+export function publicKeyOf(seed: Uint8Array): Uint8Array {
+  return new Identity(seed).participant.publicKey;
+}
+
+/** Whether it can be heard by those who have the key that counts for it. */
+export function canSpeak(topic: Topic): boolean {
+  try {
+    topic.encode("x");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What somebody who was removed reads of what another says. */
+export function overheard(speaker: Topic, removed: Topic): string | null {
+  return canSpeak(speaker) ? hear(removed, speaker.encode("a secret"), {}) : "silence";
+}
+
 /** The roles of everybody on the roster, by public key in hex. */
 export function rosterOf(topic: Topic): Record<string, string> {
   return Object.fromEntries(topic.members.map(({ participant, role }) => [participant.hex, role]));
