@@ -1158,10 +1158,7 @@ export class Rooted {
 
   /** Unites what a reply says with what we know, and takes its key. Says whether its epoch counts now. */
   adopt({ given, staged, head }: CheckedReply, clock: number, now: number): { adopted: boolean; changes: Change[] } {
-    const changes: Change[] = [...this.#add(staged, now, false), { type: "key" }];
-    const vouchedFor = this.#vouchedFor(staged);
-    for (const [participant, wrap] of staged.wraps)
-      if (!vouchedFor.has(renewalHash(wrap))) this.#doubted.add(participant);
+    const changes: Change[] = [...this.#add(staged, now, false, false), { type: "key" }];
     const epoch = this.#adoptEpoch(given, head, now);
     if (given.rejoinSecret.length === KEY_BYTES) this.#addRejoin(epoch, new Uint8Array(given.rejoinSecret), clock);
     epoch.isRetired = false;

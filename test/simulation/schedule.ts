@@ -7,11 +7,11 @@
 import { toHex } from "../../src/bytes.js";
 import { Identity } from "../../src/identity.js";
 import { type ControlMessage, cryptoBackend, isStringphoneError, Topic, type TopicEvent } from "../../src/index.js";
-import type { Keyring } from "../../src/keyring.js";
+import { commitmentOf, type Keyring } from "../../src/keyring.js";
 import { MAX_KEPT_MESSAGES } from "../../src/limits.js";
 import { formatControl } from "../../src/message.js";
 import { formatRekey, makeRekey, type Recipient } from "../../src/rekey.js";
-import { membersOf, participantOf, type Rooted } from "../../src/rooted.js";
+import { membersOf, type Rooted } from "../../src/rooted.js";
 import { computeRoster, type Role } from "../../src/roster.js";
 import { sealControl } from "../../src/sealing.js";
 import { type RoleStatement, signRole } from "../../src/statements.js";
@@ -438,7 +438,8 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
         version,
         role,
         name: "",
-        head: "",
+        // Whom it names it says that it gave the key of this epoch.
+        head: random.chance(0.4) ? commitmentOf(random.pick([...keyring.epochs])) : "",
         wrap: rooted.statements.wrapOf(subject.key),
       };
       return signRole(identity, rooted.topicId, content).bytes;
@@ -664,7 +665,6 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
       }
     }
     failures.push(...leaks);
-    void participantOf;
   }
 }
 
