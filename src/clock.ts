@@ -67,9 +67,14 @@ export class Clock {
     return this.#lastSentAt;
   }
 
+  /** Whether a message can be sent at all: there is a time for it. */
+  get hasOneMore(): boolean {
+    return this.#lastSentAt < MAX_SENT_AT;
+  }
+
   /** Throws where no message can be sent any more. */
   expectOneMore(): void {
-    if (this.#lastSentAt < MAX_SENT_AT) return;
+    if (this.hasOneMore) return;
     throw new ClockError(
       "ours",
       undefined,

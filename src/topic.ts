@@ -955,7 +955,7 @@ export class Topic {
 
   /** What others may not know is published after a while, unless somebody else does: admins first, by rank. */
   #noteSpread(rooted: Rooted, events: TopicEvent[], now: number): void {
-    if (!rooted.hasToSpread) {
+    if (!rooted.hasToSpread || !this.#clock.hasOneMore) {
       this.#spreadAt = undefined;
       return;
     }

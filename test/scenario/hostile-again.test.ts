@@ -9,7 +9,7 @@ import { diffieHellmanKeyPair, hash, randomBytes } from "../../src/crypto.js";
 import { introductionHash, sealReply } from "../../src/discovery.js";
 import { Identity } from "../../src/identity.js";
 import { Topic } from "../../src/index.js";
-import { MAX_STATEMENT_VERSION } from "../../src/limits.js";
+import { MAX_SENT_AT, MAX_STATEMENT_VERSION } from "../../src/limits.js";
 import { parse, type WireIntroduction } from "../../src/message.js";
 import { formatHead, makeRekey, type Rekey, type RekeyHead } from "../../src/rekey.js";
 import { formatState } from "../../src/state.js";
@@ -462,6 +462,25 @@ describe("5: a call that throws changes nothing", () => {
     const { reply: opened } = expectCode("INTRODUCTION_REPLY", () => dave.decode(reply));
     topic = dave;
     expectCode("DISPOSED", () => dave.parseReply(opened));
+  });
+
+  it("what a topic wants to tell others by itself, where its clock came to its end: it waits for resetClock", async () => {
+    const world = new World();
+    const { root, admin, carol } = await world.family();
+    const removal = admin.revoke(publicKeyOf(SEEDS.bob)).wire;
+    const rekey = root.rekey().wire;
+    world.clock.now = MAX_SENT_AT;
+    carol.encode("the last word");
+    // The rekey counts, and its issuer does not know of the removal.
+    tell(rekey, carol);
+    tell(removal, carol);
+    await vi.advanceTimersByTimeAsync(10 * 60_000);
+    expect(await world.told(carol, "publish")).toEqual([]);
+    world.clock.now = START;
+    carol.resetClock();
+    tell(root.encode("x"), carol);
+    await vi.advanceTimersByTimeAsync(10 * 60_000);
+    expect(await world.told(carol, "publish")).toHaveLength(1);
   });
 
   it("encode of what is too large: the key has not stepped", async () => {
