@@ -294,6 +294,9 @@ export class Rooted {
     const subject = toHex(subjectKey);
     this.#expectAdmin("give anybody a role");
     const { role, name, wrap = this.statements.wrapOf(subject) } = content;
+    if (role !== "admin" && this.statements.roots.includes(subject)) {
+      throw new ForbiddenError("a root is an admin for life: nobody gives it another role");
+    }
     if (role === "admin" && (this.roster.rankOf(this.#self) ?? 0) >= MAX_CHAIN) {
       throw new ForbiddenError(`an admin of rank ${MAX_CHAIN} makes no admins: ask one of a smaller rank`);
     }
@@ -312,7 +315,7 @@ export class Rooted {
         `somebody of a smaller rank than ours, or the participant itself, says otherwise: ask an admin of a smaller rank`,
       );
     }
-    if (role !== "admin" && this.roster.isAdmin(subject) && !this.statements.roots.includes(subject)) {
+    if (role !== "admin" && this.roster.isAdmin(subject)) {
       return this.#issue(this.#stageWithout(subject, signed, content.keep), "removal", clock, now);
     }
     const changes = this.#add(staged, now);

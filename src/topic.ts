@@ -687,7 +687,7 @@ export class Topic {
    *
    * @param whom an introduction, its bytes or the very object that this topic's `decode` threw, after a person compared fingerprints; or
    *   the public key (32 bytes) or id (16 bytes) of somebody known already
-   * @throws ForbiddenError when we are no admin, or somebody of a smaller rank says otherwise
+   * @throws ForbiddenError when we are no admin, or somebody of a smaller rank says otherwise; and for a root, in any role but admin
    * @throws DependantsError when an admin is made something else on whom the roles of others rest, and `keep` does not say who stays
    * @throws StaleMessageError, ClockError, BadSignatureError for an introduction, as `constructReply`
    */

@@ -239,6 +239,11 @@ describe("a revocation", () => {
       expectCode("FORBIDDEN", () => who.admit(carol.publicKey, { role: "admin" }));
       expectCode("FORBIDDEN", () => who.rekey());
     }
+    for (const who of [root, admin]) {
+      const before = who.save();
+      expectCode("FORBIDDEN", () => who.admit(root.publicKey, { role: "reader", keep: "all" }));
+      expect(before.length).toBe(who.save().length);
+    }
     // Somebody of a larger rank may well revoke a publisher whom the root admitted.
     tell(junior.revoke(carol.publicKey).wire, root, admin, bob, carol);
     expect(roleOf(root, carol)).toBeUndefined();
