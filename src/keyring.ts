@@ -141,13 +141,12 @@ export class Keyring {
     return count < MAX_EPOCHS_PER_PARENT;
   }
 
-  /** Of one issuer's epochs the lowest goes when there are too many. */
+  /** Of one issuer's epochs the lowest goes when there are too many; not the newest, and not the one that is sent under. */
   #forget({ issuer, id }: Epoch): void {
-    const same = [...this.#epochs.values()].filter(
-      (one) => one.issuer === issuer && one !== this.#sending && one.id !== id,
-    );
-    if (same.length < MAX_EPOCHS_PER_ISSUER) return;
-    const lowest = same.reduce((a, b) => (b.number < a.number ? b : a));
+    const same = [...this.#epochs.values()].filter((one) => one.issuer === issuer);
+    if (same.length <= MAX_EPOCHS_PER_ISSUER) return;
+    const others = same.filter((one) => one !== this.#sending && one.id !== id);
+    const lowest = others.reduce((a, b) => (b.number < a.number ? b : a));
     lowest.keys?.wipe();
     this.#epochs.delete(lowest.id);
   }

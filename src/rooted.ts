@@ -131,6 +131,7 @@ export interface CheckedReply {
   readonly given: ReplyContent;
   readonly staged: Staged;
   readonly head: RekeyHead | undefined;
+  readonly sponsor: string;
 }
 
 export function topicIdOf(salt: Uint8Array, roots: readonly Uint8Array[]): Uint8Array {
@@ -293,14 +294,14 @@ export class Rooted {
   ): { control: Control; changes: Change[] } {
     const subject = toHex(subjectKey);
     this.#expectAdmin("give anybody a role");
-    const { role, name, wrap = this.statements.wrapOf(subject) } = content;
+    const { role, name, wrap = this.#wrapToVouchFor(subject) } = content;
     if (role !== "admin" && this.statements.roots.includes(subject)) {
       throw new ForbiddenError("a root is an admin for life: nobody gives it another role");
     }
     if (role === "admin" && (this.roster.rankOf(this.#self) ?? 0) >= MAX_CHAIN) {
       throw new ForbiddenError(`an admin of rank ${MAX_CHAIN} makes no admins: ask one of a smaller rank`);
     }
-    const under = this.#usableKey();
+    const under = this.#usableEpoch();
     const head = this.#winner === undefined ? "" : commitmentOf(this.#winner);
     const known = this.roster.get(subject);
     // It may have this role by somebody whom ours could not outdo. That it is given this key is to be said all the same.
@@ -319,7 +320,7 @@ export class Rooted {
       return this.#issue(this.#stageWithout(subject, signed, content.keep), "removal", clock, now);
     }
     const changes = this.#add(staged, now);
-    return { control: this.#statementControl(signed, under), changes };
+    return { control: this.#statementControl(signed.bytes, under), changes };
   }
 
   /**
@@ -420,7 +421,7 @@ export class Rooted {
   ): RoleStatement {
     const subject = toHex(subjectKey);
     const head = like?.head ?? this.roster.get(subject)?.statement?.head ?? "";
-    const wrap = role === "revoked" ? undefined : this.statements.wrapOf(subject);
+    const wrap = role === "revoked" ? undefined : this.#wrapToVouchFor(subject);
     const content = { subjectKey, version, role, name: role === "revoked" ? "" : (like?.name ?? ""), head, wrap };
     return signRole(this.#identity, this.topicId, content);
   }
@@ -441,7 +442,7 @@ export class Rooted {
         "an admin cannot leave by itself, and a root not at all: another admin revokes it, and keeps whom it admitted",
       );
     }
-    const under = this.#usableKey();
+    const under = this.#usableEpoch();
     const signed = this.#sign(
       Participant.keyOf(this.#identity.participant),
       this.#nextVersion(this.#self, "revoked"),
@@ -450,7 +451,7 @@ export class Rooted {
     );
     const admission = this.#admissionOf(this.#self);
     const changes = this.#add(this.#stageSigned([signed]), now);
-    const control = this.#statementControl(signed, under);
+    const control = this.#statementControl(signed.bytes, under);
     // With it, who hears of us by this first knows whom it is about.
     return { control: { ...control, statements: distinct([...admission, ...control.statements]) }, changes };
   }
@@ -475,7 +476,7 @@ export class Rooted {
     const said = distinct([...this.#chain(this.#self), ...staged.roles.map(({ bytes }) => bytes)]);
     let length = lengthOf(said) + mostRekeyBytes(recipients.length);
     this.#expectFits(length);
-    for (const bytes of distinct(reason === "repair" ? this.#grounds(under) : [])) {
+    for (const bytes of distinct(reason === "repair" ? this.#grounds() : [])) {
       length += lengthOf([bytes]);
       if (this.#fits(length)) said.push(bytes);
     }
@@ -512,7 +513,7 @@ export class Rooted {
    * What a repair rests on: why those who had the key are out, and those who did not have it are in, and whatever else others may not know.
    * Without it two admins who know different things would each undo what the other does.
    */
-  #grounds(under: TopicKey): Uint8Array[] {
+  #grounds(): Uint8Array[] {
     const winner = this.#winner;
     const grounds: RoleStatement[] = [];
     if (winner !== undefined) {
@@ -525,7 +526,7 @@ export class Rooted {
     const bytes = grounds.slice(0, MAX_REPUBLISHED).flatMap((one) => [...this.#chain(one.issuer), one.bytes]);
     const doubtful = [...this.#unsettled]
       .filter(({ bytes }) => this.#isToHandOn(bytes))
-      .flatMap(({ bytes }) => this.#control(bytes, under).statements);
+      .flatMap(({ bytes }) => this.#withGrounds(bytes));
     return [...bytes, ...doubtful];
   }
 
@@ -540,23 +541,32 @@ export class Rooted {
     return this.statements.about(participant).flatMap(({ issuer }) => this.#whyNot(issuer, seen));
   }
 
-  /** Announces a wrap key, which is new to others: our own, or that of somebody whom a person has let in again. */
+  /** Announces a wrap key of ours, which is new to others. */
   announceWrapKey(wrap: WrapStatement, now: number): { control: Control; changes: Change[] } {
-    const under = this.#usableKey();
+    const under = this.#usableEpoch();
     const bytes = formatRenewal(wrap);
     const changes = this.#add(this.statements.stage([bytes]), now);
-    return { control: this.#renewalControl(bytes, wrap.identity, under), changes };
+    return { control: this.#statementControl(bytes, under), changes };
   }
 
-  #statementControl(statement: RoleStatement, under: TopicKey): Control {
-    if (this.#winner !== undefined) this.#noteSealed(nameOf(statement.hash), this.#winner);
-    const statements = distinct([...this.#chain(statement.issuer), ...this.#chain(statement.subject), statement.bytes]);
-    return { name: nameOf(statement.hash), statements, rekey: undefined, under };
-  }
-
-  #renewalControl(bytes: Uint8Array, participant: string, under: TopicKey): Control {
+  #statementControl(bytes: Uint8Array, under: Epoch): Control {
     const name = nameOf(statementHash(bytes));
-    return { name, statements: distinct([...this.#admissionOf(participant), bytes]), rekey: undefined, under };
+    this.#noteSealed(name, under);
+    return {
+      name,
+      statements: this.#withGrounds(bytes),
+      rekey: undefined,
+      under: (under.keys as Generations).sendingKey,
+    };
+  }
+
+  /** A statement after those by which it is believed. */
+  #withGrounds(bytes: Uint8Array): Uint8Array[] {
+    const statement = parseStatement(bytes);
+    const before = isRoleStatement(statement)
+      ? [...this.#chain(statement.issuer), ...this.#chain(statement.subject)]
+      : this.#admissionOf(statement.identity);
+    return distinct([...before, bytes]);
   }
 
   /** The statement that decides somebody's role, with the chain of its issuer. */
@@ -574,9 +584,10 @@ export class Rooted {
   }
 
   /**
-   * A version above all that ours has to outdo about a subject: of our own rank and smaller ones, and of all revocations; about ourselves,
-   * of everybody. What others of a larger rank say gives way to ours anyway; a bad one of them may have taken the greatest version there
-   * is. A revocation needs no greater one than that: of equal versions, the lesser privilege counts.
+   * A version above all that ours has to outdo about a subject: of our own rank and smaller ones, and of all revocations, unless it is to be
+   * an admin, whom no larger rank revokes; about ourselves, of everybody. What others of a larger rank say gives way to ours anyway; a bad
+   * one of them may have taken the greatest version there is. A revocation needs no greater one than that: of equal versions, the lesser
+   * privilege counts.
    */
   #nextVersion(subject: string, role: Role | "revoked", roster = this.roster): number {
     const version = this.#freeVersion(subject, role, roster);
@@ -593,7 +604,8 @@ export class Rooted {
     for (const { issuer, role: saidRole, version: said } of this.statements.about(subject)) {
       const rank = issuer === subject ? 0 : roster.rankOf(issuer);
       if (rank === undefined) continue;
-      if (rank <= ownRank || saidRole === "revoked" || subject === this.#self) version = Math.max(version, said);
+      const isOutdone = rank <= ownRank || subject === this.#self || (saidRole === "revoked" && role !== "admin");
+      if (isOutdone) version = Math.max(version, said);
     }
     if (version < MAX_STATEMENT_VERSION) return version + 1;
     return role === "revoked" ? MAX_STATEMENT_VERSION : undefined;
@@ -800,14 +812,14 @@ export class Rooted {
   }
 
   /** What statements are sealed under: what we send under, or where we may not send, what others are most likely to have. */
-  get #controlKey(): TopicKey | undefined {
-    return this.#keyring.current ?? (this.#winner?.keys ?? this.#highestOpen()?.keys)?.sendingKey;
+  get #controlEpoch(): Epoch | undefined {
+    return this.#keyring.sending ?? (this.#winner?.keys === undefined ? this.#highestOpen() : this.#winner);
   }
 
-  #usableKey(): TopicKey {
-    const key = this.#controlKey;
-    if (key === undefined) throw new MissingTopicKeyError("unusable");
-    return key;
+  #usableEpoch(): Epoch {
+    const epoch = this.#controlEpoch;
+    if (epoch === undefined) throw new MissingTopicKeyError("unusable");
+    return epoch;
   }
 
   /** Draws the conclusions from what is known now. */
@@ -920,7 +932,7 @@ export class Rooted {
     for (let at: Epoch | undefined = epoch; at !== undefined; at = this.#keyring.epoch(at.parent ?? "")) yield at;
   }
 
-  /** The same, before conclusions are drawn. */
+  /** Notes who left by the statements that came with a rekey, before conclusions are drawn. */
   #noteToldBy(rekey: Rekey, names: ReadonlySet<string>): void {
     const epoch = this.#keyring.epoch(epochIdOf(rekey));
     if (epoch === undefined) return;
@@ -1009,7 +1021,7 @@ export class Rooted {
 
   /** Whether we know something that was not published under the key that counts, and may not be known to all who have it. */
   get hasToSpread(): boolean {
-    return !this.isRevoked && this.#controlKey !== undefined && isAny(this.#unspread());
+    return !this.isRevoked && this.#controlEpoch !== undefined && isAny(this.#unspread());
   }
 
   /** A doubted wrap key is for its participant to announce again: otherwise we would vouch for it. */
@@ -1026,18 +1038,11 @@ export class Rooted {
 
   /** Each of that, to be published under the key that counts now. */
   spread(): Control[] {
-    const under = this.#controlKey;
+    const under = this.#controlEpoch;
     if (under === undefined) return [];
     const unspread = [...this.#unspread()];
     for (const unsettled of unspread) unsettled.isSpread = true;
-    return unspread.map(({ bytes }) => this.#control(bytes, under));
-  }
-
-  #control(bytes: Uint8Array, under: TopicKey): Control {
-    const statement = parseStatement(bytes);
-    return isRoleStatement(statement)
-      ? this.#statementControl(statement, under)
-      : this.#renewalControl(bytes, statement.identity, under);
+    return unspread.map(({ bytes }) => this.#statementControl(bytes, under));
   }
 
   // ——— Newcomers, and who comes back ———
@@ -1045,6 +1050,11 @@ export class Rooted {
   /** The wrap key of somebody who comes back, if it can be given a key by it without a person. */
   wrapToReturn(participant: string): WrapStatement | undefined {
     return this.#doubted.has(participant) ? undefined : this.statements.wrapOf(participant);
+  }
+
+  /** The wrap key that we may say somebody has: the newest, or while that is doubted, the one that it was admitted with. */
+  #wrapToVouchFor(participant: string): WrapStatement | undefined {
+    return this.wrapToReturn(participant) ?? this.roster.get(participant)?.statement?.wrap;
   }
 
   /**
@@ -1156,30 +1166,34 @@ export class Rooted {
     if (!isFit) throw new MalformedMessageError("expected the topic key that the head names");
     const known = this.#keyring.epoch(epochIdIn(given, head));
     if (known?.keys !== undefined) this.#leadsTo(known.keys, known.isProven, given);
-    return { given, staged, head };
+    return { given, staged, head, sponsor };
   }
 
   /** Unites what a reply says with what we know, and takes its key. Says whether its epoch counts now. */
-  adopt({ given, staged, head }: CheckedReply, clock: number, now: number): { adopted: boolean; changes: Change[] } {
+  adopt(
+    { given, staged, head, sponsor }: CheckedReply,
+    clock: number,
+    now: number,
+  ): { adopted: boolean; changes: Change[] } {
     const changes: Change[] = [...this.#add(staged, now, false, false), { type: "key" }];
+    // Signed by the same identity as the reply, whose fingerprint was compared.
+    if (staged.names.has(this.#renewalOf(sponsor))) this.#doubted.delete(sponsor);
     const epoch = this.#adoptEpoch(given, head, now);
     if (given.rejoinSecret.length === KEY_BYTES) this.#addRejoin(epoch, new Uint8Array(given.rejoinSecret), clock);
     epoch.isRetired = false;
-    const told = staged.names;
     epoch.isSetAside = false;
-    // Whose removal the admin knew, and sends under this key: it was gone when the epoch began, and we only heard so later.
-    if (epoch === this.#winner) {
+    this.#setAsideUnopened();
+    const told = staged.names;
+    this.#noteDigest();
+    this.#noteDepartures(this.roster);
+    // Whose removal the admin knew, and sends under this key: it was not given that one, as far as the admin knows.
+    if (epoch === this.#winnerUnder(this.roster)) {
       const roster = this.statements.rosterOf(told);
       for (const [participant, departed] of this.#departed) {
         if (!roster.isOn(participant)) epoch.told.set(participant, departed);
       }
     }
     changes.push(...this.#settle(now));
-    // What counts cannot be opened, and an admin says to go on without it. Otherwise one admin could shut us out by rekeys that leave us out.
-    while (this.#winner !== undefined && this.#winner.keys === undefined) {
-      this.#winner.isSetAside = true;
-      changes.push(...this.#settle(now));
-    }
     // Whatever the issuer of the epoch that counts knew: more than what an admin knows is not to be had.
     this.#settled.add(epoch.id);
     if (this.#winner !== undefined) this.#settled.add(this.#winner.id);
@@ -1188,6 +1202,15 @@ export class Rooted {
     const untold = this.statements.encoded().filter((bytes) => !told.has(statementHash(bytes)));
     for (const bytes of untold.slice(0, MAX_REPUBLISHED)) this.#unsettled.add(statementHash(bytes), bytes, false);
     return { adopted: this.#winner === epoch, changes };
+  }
+
+  /** What cannot be opened counts no more when an admin says to go on without it. Otherwise one admin could shut us out by rekeys that leave us out. */
+  #setAsideUnopened(): void {
+    for (;;) {
+      const winner = this.#winnerUnder(this.roster);
+      if (winner === undefined || winner.keys !== undefined) return;
+      winner.isSetAside = true;
+    }
   }
 
   #adoptEpoch(given: ReplyContent, head: RekeyHead | undefined, now: number): Epoch {

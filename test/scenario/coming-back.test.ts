@@ -277,6 +277,16 @@ describe("a device that comes back with a proof", () => {
     expectCode("FORBIDDEN", () => carol.constructReply(bob.constructIntro()));
   });
 
+  it("and so is who established the topic, by those whom it let in itself: its wrap key they know by its own reply", async () => {
+    const world = new World();
+    const { root, admin, carol } = await world.family();
+    for (let i = 0; i < 3; i++) spread(admin.rekey(), carol);
+    const { introduction } = expectCode("INTRODUCTION", () => admin.decode(root.constructIntro()));
+    expect(introduction).toMatchObject({ standing: "member", isReturning: true });
+    expect(take(admin.constructReply(introduction), root)).toBe(true);
+    expect(root.epoch).toBe(3);
+  });
+
   it("is answered at once where the owner wants that, by every admin, and nowhere by default", async () => {
     const world = new World();
     const { root, admin, carol, bob } = await world.family();

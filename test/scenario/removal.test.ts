@@ -19,6 +19,7 @@ import {
   roleOf,
   rosterOf,
   SEEDS,
+  say,
   standStill,
   stolen,
   take,
@@ -381,6 +382,26 @@ describe("an admin is revoked", () => {
     expect(hear(bob, root.encode("x"))).toBe("UNKNOWN_TOPIC_KEY");
   });
 
+  it("and whom it had given the greatest version is let in again by a root, which made it an admin meanwhile", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    const other = await world.create({ seed: bytes(0x31) });
+    tell(pair(root, other, "admin").wire, admin, carol, bob);
+    const greatest = say(SEEDS.admin, root, bob.publicKey, "publisher", MAX_STATEMENT_VERSION);
+    tell(forgeControl(keyOf(root), { statements: [greatest] }), root, other, carol, bob);
+    // To be sure that Bob is out, the other admin takes the greatest version as well; the root, which makes Bob an admin, has not heard it.
+    const removal = other.revoke(bob.publicKey).wire;
+    const promotion = root.admit(bob.publicKey, { role: "admin" }).wire;
+    tell(promotion, other, carol, bob);
+    tell(removal, root, carol, bob);
+    tell(root.revoke(admin.publicKey, { keep: "all" }).wire, other, carol, bob);
+    for (const topic of [root, other, carol]) expect(roleOf(topic, bob)).toBe("admin");
+    const { introduction } = expectCode("INTRODUCTION", () => root.decode(bob.constructIntro()));
+    tell(root.admit(introduction).wire, other, carol);
+    take(root.constructReply(introduction), bob);
+    expectOne(root, other, carol, bob);
+  });
+
   it("but not by one of its own rank; and two who try have the same rank as before", async () => {
     const world = new World();
     const { root, admin, carol, bob } = await world.family();
@@ -388,10 +409,10 @@ describe("an admin is revoked", () => {
     tell(pair(root, other, "admin").wire, admin, carol, bob);
     expectCode("FORBIDDEN", () => admin.revoke(other.publicKey, { keep: "all" }));
     expectCode("FORBIDDEN", () => other.revoke(admin.publicKey, { keep: "all" }));
-    const say = (seed: Uint8Array, whom: Topic) =>
+    const revoke = (seed: Uint8Array, whom: Topic) =>
       forgeStatement(seed, root, { subjectKey: whom.publicKey, version: 7, role: "revoked" });
     const before = rosterOf(root);
-    const wires = [say(SEEDS.admin, other), say(bytes(0x31), admin)].map((one) =>
+    const wires = [revoke(SEEDS.admin, other), revoke(bytes(0x31), admin)].map((one) =>
       forgeControl(keyOf(root), { statements: [one] }),
     );
     await inEveryOrder(world, [root, admin, other, carol], wires, (copies) => {

@@ -279,9 +279,9 @@ describe("two roots", () => {
     for (const topic of [root, phone]) expect(topic.rekeyWanted).toBeUndefined();
     tell(root.rekey().wire, phone, carol);
 
-    // Years later, out of the drawer: the phone answers it, and gives it no role, which it has.
+    // Years later, out of the drawer: the phone answers it, and gives it the role that it has.
     const offline = await world.create({ seed: offlineSeed });
-    const admission = pair(phone, offline);
+    const admission = pair(phone, offline, "admin");
     tell(admission.wire, root, carol);
     for (const topic of [root, phone, carol, offline]) {
       expect(topic.members.find(({ participant }) => participant.hex === toHex(offlineKey))).toMatchObject({
@@ -315,7 +315,7 @@ describe("two roots", () => {
     const root = await world.establish({ seed: SEEDS.root, roots: [keyOf(SEEDS.root), secondKey] });
     const second = await world.create({ seed: secondSeed });
     const carol = await world.create();
-    pair(root, second);
+    pair(root, second, "admin");
     tell(pair(root, carol).wire, second);
     const wires = [
       root.admit(carol.publicKey, { role: "admin" }).wire,
