@@ -104,7 +104,7 @@ export class UnsupportedVersionError extends StringphoneError {
 }
 named(UnsupportedVersionError, "UnsupportedVersionError");
 
-/** The message or payload is larger than `maxPayloadBytes` allows. Raise it, or send less. */
+/** The message or payload is larger than `maxPayloadBytes` or `maxWireBytes` allows. Raise it, or send less. */
 export class MessageTooLargeError extends StringphoneError {
   readonly code = "MESSAGE_TOO_LARGE";
   /** Bytes of the payload that came; of the wire message that it would take, at most. */
@@ -381,10 +381,10 @@ export class ForeignReplyError extends StringphoneError {
 }
 named(ForeignReplyError, "ForeignReplyError");
 
-/** Too many introductions, or replies to one introduction. Somebody floods the channel; wait. */
+/** Too many introductions, or replies to one introduction. Somebody floods the channel; wait. Or `ratchet` was called too often. */
 export class RateLimitError extends StringphoneError {
   readonly code = "RATE_LIMIT";
-  /** Milliseconds to wait; `undefined` where only a new introduction helps. */
+  /** Milliseconds to wait; `undefined` where only a new introduction helps, and of `ratchet`. */
   readonly retryAfter: number | undefined;
   constructor(retryAfter: number | undefined, message: string) {
     super(message);

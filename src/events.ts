@@ -1,4 +1,4 @@
-/** What a rooted topic tells the application without being asked (PROTOCOL §11, §12). */
+/** What a topic, mostly a rooted one, tells the application without being asked (PROTOCOL §11, §12). */
 import type { Participant } from "./identity.js";
 import type { RekeyReason } from "./rekey.js";
 import type { Role } from "./roster.js";
@@ -22,7 +22,7 @@ export type RekeyWant =
   | "removal-lost"
   /** Somebody on the roster was not given the key to send under. */
   | "participant-missing"
-  /** The epoch that counts cannot be opened here, or its issuer left and what is left was given up before. */
+  /** No epoch counts, or that which counts cannot be opened here, or we ceased to send under it. */
   | "unusable";
 
 /** Why an introduction is wanted. */
@@ -44,7 +44,8 @@ export type IntroductionWant =
 export type TopicEvent =
   /**
    * The topic is at another epoch: seal retained messages and the will again, under the new key. `issuer` is ourselves for a
-   * rekey of our own, and `undefined` for a key that a reply gave. `removed` are those who lost the key by it.
+   * rekey of our own, and `undefined` for a key that a reply gave. `removed` are those who lost the key by it. It also comes where we
+   * may not send under that key.
    */
   | {
       readonly type: "rekeyed";
@@ -87,7 +88,10 @@ export type TopicEvent =
    * publish empty bytes there, retained.
    */
   | { readonly type: "expired"; readonly names: readonly string[] }
-  /** Somebody announced a wrap key as ours, and has our seed: revoke this identity, and pair with another. */
+  /**
+   * Somebody announced a wrap key as ours, and has our seed: revoke this identity, and pair with another. Or an old state was loaded: see
+   * `Topic.load`.
+   */
   | { readonly type: "seed-stolen"; readonly wrapKey: Uint8Array }
   /** An admin made a rekey whose wrap for us is bad: it is at fault, or hostile. */
   | { readonly type: "bad-rekey"; readonly issuer: Participant; readonly epoch: number };

@@ -67,13 +67,13 @@ export const MAX_KNOWN_CONTEXTS = 1024;
 export const LONGEST_KNOWN_CONTEXT = 1024;
 /** Bytes of UTF-8 of the display name in an introduction: what fits a line of a pairing screen. */
 export const MAX_DISPLAY_NAME_BYTES = 64;
-/** Bytes of the opaque wrap statement in an introduction. */
+/** Bytes of the wrap statement in an introduction. */
 export const MAX_WRAP_STATEMENT_BYTES = 256;
-/** Bytes of the opaque rejoin proof in an introduction. */
+/** Bytes of the rejoin proof in an introduction. */
 export const MAX_REJOIN_BYTES = 64;
 /** Greatest version of a statement: that of a wrap key is a time. */
 export const MAX_STATEMENT_VERSION = 2 ** 48 - 1;
-/** Bytes of one statement: an admission with the longest name and a wrap statement has 391. */
+/** Bytes of one statement: an admission with the longest name and a wrap statement has 358. */
 export const MAX_STATEMENT_BYTES = 512;
 /** Subjects of one issuer that are kept: the greatest by version, then hash. */
 export const MAX_STATEMENTS_PER_ISSUER = 16_384;
@@ -137,7 +137,7 @@ export const MAX_KEPT_BYTES = 256 * 1024;
 export const MAX_DIGESTS = 1024;
 /** Retained statements of which it is remembered under which epoch they were sealed, so that they can be cleared. */
 export const MAX_RETAINED_NAMES = 16_384;
-/** Statements that are published again after a change of key. */
+/** Statements that are published again after a change of key, and grounds that a repair carries. */
 export const MAX_REPUBLISHED = 256;
 /** Pinned participants of one topic, each a few hundred bytes. */
 export const MAX_PARTICIPANTS = 1_000_000;

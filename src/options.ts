@@ -72,7 +72,7 @@ export interface TopicOptions {
   /**
    * Bytes of the largest message that the broker takes, from 16 KiB on: nothing larger is made. What a call would have to say beyond it is
    * a `MessageTooLargeError`, before anything changes. A rekey takes 56 bytes for each participant and some statements; a reply takes all
-   * statements, about 250 bytes for each. Default: no limit but those of the protocol, 8 MiB for these two.
+   * statements, about 300 bytes for each. Default: no limit but those of the protocol, 8 MiB for these two.
    */
   readonly maxWireBytes?: number;
   /** Milliseconds by which honest clocks may differ. Default: 5 minutes. */
@@ -98,7 +98,7 @@ export interface TopicOptions {
    * in which the roster had them, and to the wrap key that they had. Default: false. See the `answered` event.
    */
   readonly answerReturning?: boolean;
-  /** Told what happens in a rooted topic, after it happened. */
+  /** Told what happens in a rooted topic, and of `ratcheted` in every topic, after it happened. */
   readonly listener?: TopicListener;
 }
 

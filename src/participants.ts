@@ -1,4 +1,4 @@
-/** The pins: whom this program reads (PROTOCOL §8). Keyed by the whole public key, never by an id alone. */
+/** Whom this program reads: the pins, and who is on the roster (PROTOCOL §8). Keyed by the whole public key, never by an id alone. */
 import { copyBytes, expectBytes, toHex } from "./bytes.js";
 import { expectIdentityKey, Participant } from "./identity.js";
 import { ID_BYTES, KEY_BYTES, MAX_PARTICIPANTS } from "./limits.js";

@@ -351,6 +351,8 @@ export class Topic {
   /**
    * Takes another topic key (copied), or with `undefined` forgets it. The one before is wiped: messages under it are an
    * `UnknownTopicKeyError` from now on. A new key ends the introductions of ours that wait for one.
+   *
+   * @throws ForbiddenError in a rooted topic: call `rekey()`
    */
   set topicKey(topicKey: Uint8Array | undefined) {
     this.#expectLive();
@@ -382,7 +384,8 @@ export class Topic {
 
   /**
    * Mutes a participant: its messages are an `UntrustedKeyError` from now on. It keeps the topic key and can read on; what it
-   * sent before stays refused as a replay, also after it is added again.
+   * sent before stays refused as a replay, also after it is added again. In a topic with a roster this ends the pin only: members are
+   * read all the same, `revoke` them.
    *
    * @param participant its public key (32 bytes) or id (16 bytes)
    * @returns whether it was trusted before
@@ -399,6 +402,7 @@ export class Topic {
    * @throws MissingTopicKeyError while there is no topic key: nothing leaves in clear
    * @throws MessageTooLargeError when the payload exceeds `maxPayloadBytes`
    * @throws ClockError when a `state` or `command` is sent by a clock that is not set, went back, or ran ahead before
+   * @throws ForbiddenError in a rooted topic, as a reader or off the roster
    */
   encode(payload: string | Uint8Array, options: EncodeOptions = {}): Uint8Array {
     this.#expectLive();
@@ -417,7 +421,7 @@ export class Topic {
    *
    * @param payloads 1 to 1,024 of what `encode` takes; together, with one to five bytes for each, at most `maxPayloadBytes`
    * @throws RangeError for none, or too many
-   * @throws MissingTopicKeyError, MessageTooLargeError, ClockError as `encode` does
+   * @throws MissingTopicKeyError, MessageTooLargeError, ClockError, ForbiddenError as `encode` does
    * @example
    * ```ts
    * import { generateTopicKey, Topic } from "stringphone";
@@ -463,7 +467,7 @@ export class Topic {
    * Makes a last will with the `alive` that names it and the `farewell` that withdraws it. Call it for each connect, also when
    * a client reconnects by itself: receivers take each will once. See {@link WillMessages} for when to publish which.
    *
-   * @throws MissingTopicKeyError, MessageTooLargeError, ClockError as `encode` does for a state
+   * @throws MissingTopicKeyError, MessageTooLargeError, ClockError, ForbiddenError as `encode` does for a state
    */
   encodeWill(payload: string | Uint8Array, options: { readonly context?: string } = {}): WillMessages {
     this.#expectLive();
@@ -499,7 +503,7 @@ export class Topic {
    *
    * @param wire the bytes as the transport gave them
    * @throws IntroductionError, IntroductionReplyError when somebody asks for the topic key, or gives it to us
-   * @throws UntrustedKeyError when its sender is not among our participants
+   * @throws UntrustedKeyError when its sender is not among our participants, and not on the roster
    * @throws ReplayError when it was given before: brokers repeat messages, ignore it
    * @throws StringphoneError any other of {@link AnyStringphoneError}; README has the table of what to do
    */
@@ -548,14 +552,15 @@ export class Topic {
   }
 
   /**
-   * Answers an introduction with the topic key, once. Call `addParticipant` with its sender before, after a person compared
-   * fingerprints: whoever gets a reply reads the topic from then on.
+   * Answers an introduction with the topic key, once. Call `addParticipant` with its sender before, in a rooted topic `admit`, after a
+   * person compared fingerprints: whoever gets a reply reads the topic from then on.
    *
    * @param introduction the bytes, or the very object that this topic's `decode` threw
-   * @throws UntrustedKeyError when its sender is not among our participants
+   * @throws UntrustedKeyError when its sender is not among our participants, or was not admitted
    * @throws MissingTopicKeyError when we have no key to give
    * @throws StaleMessageError, ClockError, ReplayError when it is too old, ahead of us, or answered already
    * @throws InvalidKeyError when it asks for encryption to a key that is none
+   * @throws MessageTooLargeError beyond `maxWireBytes`
    */
   constructReply(introduction: Uint8Array | Introduction, options: { readonly context?: string } = {}): Uint8Array {
     this.#expectLive();
@@ -610,8 +615,10 @@ export class Topic {
    * Call `addParticipant` with the sponsor's key after it, to read the sponsor.
    *
    * @param reply the bytes, or the very object that this topic's `decode` threw
-   * @returns true: the topic key is ours now
-   * @throws ForeignReplyError when it answers no introduction of ours that is still open
+   * @returns whether the key is that of the epoch that counts now: false in a rooted topic where another one counts
+   * @throws ForeignReplyError when it answers no introduction of ours that is still open, or is of another topic
+   * @throws ForbiddenError, UntrustedKeyError, BadSignatureError, MalformedMessageError, InvalidKeyError, DecryptionError for a reply of a
+   *   rooted topic that is not as PROTOCOL §12.5 says
    */
   parseReply(reply: Uint8Array | Reply, options: { readonly context?: string } = {}): boolean {
     this.#expectLive();
@@ -661,7 +668,7 @@ export class Topic {
     return this.#rooted === undefined ? undefined : new Uint8Array(this.#rooted.topicId);
   }
 
-  /** The epoch that we send under: how many rekeys it is from the topic's first key. */
+  /** The epoch that we send under: how many rekeys it is from the topic's first key. 0 also while nothing can be sent: see `topicKey`. */
   get epoch(): number {
     return this.#keyring.sending?.number ?? 0;
   }
@@ -690,6 +697,8 @@ export class Topic {
    * @throws ForbiddenError when we are no admin, or somebody of a smaller rank says otherwise; and for a root, in any role but admin
    * @throws DependantsError when an admin is made something else on whom the roles of others rest, and `keep` does not say who stays
    * @throws StaleMessageError, ClockError, BadSignatureError for an introduction, as `constructReply`
+   * @throws MissingTopicKeyError while no key can be used
+   * @throws MessageTooLargeError beyond `maxWireBytes`
    */
   admit(whom: Uint8Array | Introduction, options: AdmitOptions = {}): ControlMessage {
     const rooted = this.#expectRooted();
@@ -723,6 +732,8 @@ export class Topic {
    * @param whom a public key (32 bytes) or id (16 bytes); our own, of who is no admin, to leave
    * @throws DependantsError when an admin is revoked on whom the roles of others rest, and `keep` does not say which of them stay
    * @throws ForbiddenError when we are no admin, or one of equal or larger rank
+   * @throws MissingTopicKeyError while no key can be used
+   * @throws MessageTooLargeError beyond `maxWireBytes`
    */
   revoke(whom: Uint8Array, options: RevokeOptions = {}): ControlMessage {
     const rooted = this.#expectRooted();
@@ -743,6 +754,7 @@ export class Topic {
    *
    * @throws ForbiddenError when we are no admin
    * @throws MissingTopicKeyError when we have no key that others could open it with
+   * @throws MessageTooLargeError beyond `maxWireBytes`
    */
   rekey(): ControlMessage {
     const rooted = this.#expectRooted();
@@ -755,7 +767,8 @@ export class Topic {
    * Steps the topic key to its next generation. Nothing has to be published: others follow with the first message that they get. Who takes
    * this device after the grace reads nothing that was sent before. In a topic without a roster, save `topicKey` again after it.
    *
-   * @throws RateLimitError when it is called more often than once an hour, over time
+   * @throws RateLimitError when it is called more often than once an hour, over time, or the key is 4,096 generations ahead of the oldest
+   *   held
    * @throws MissingTopicKeyError while there is no topic key
    */
   ratchet(): void {

@@ -704,7 +704,7 @@ export class Peer {
     const ahead = now !== undefined && this.#lastSentAt - now > this.#skew;
     if (delivery !== "event" && (now === undefined || ahead)) refuse("CLOCK", "receivers would refuse it");
     const sentAt = Math.max(reading, this.#lastSentAt + 1);
-    if (sentAt > MAX_TIME) refuse("CLOCK", "no later sentAt"); // the page does not say what then
+    if (sentAt > MAX_TIME) refuse("CLOCK", "no later sentAt"); // §7.1: it sends nothing
     const begun = this.#sending.get(context);
     const goesOn = begun !== undefined && count - 1 <= Number.MAX_SAFE_INTEGER - begun.next;
     const drawn = () => KDF(this.seed, "session", sodium.randombytes_buf(32), sentAt, context).slice(0, 12);

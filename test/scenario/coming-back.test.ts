@@ -1,4 +1,4 @@
-/** Who was away (PROTOCOL §11): what it finds, in any order; what it keeps until it can be read; and how it asks, when it must. */
+/** Who was away (PROTOCOL §12): what it finds, in any order; what it keeps until it can be read; and how it asks, when it must. */
 import { describe, expect, it, vi } from "vitest";
 import { diffieHellmanKeyPair } from "../../src/crypto.js";
 import { Identity } from "../../src/identity.js";

@@ -1,4 +1,4 @@
-/** Taking somebody out of a rooted topic (PROTOCOL §9, §10): by one message, whatever it does against it, and in whatever order things come. */
+/** Taking somebody out of a rooted topic (PROTOCOL §10, §11): by one message, whatever it does against it, and in whatever order things come. */
 import { describe, expect, it, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
 import { diffieHellmanKeyPair } from "../../src/crypto.js";

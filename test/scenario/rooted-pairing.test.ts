@@ -1,4 +1,4 @@
-/** How somebody joins a rooted topic (PROTOCOL §9, §11): one fingerprint is compared, and everything else is signed. */
+/** How somebody joins a rooted topic (PROTOCOL §9, §12.5): one fingerprint is compared, and everything else is signed. */
 import { describe, expect, it } from "vitest";
 import { fromHex, toHex } from "../../src/bytes.js";
 import { diffieHellmanKeyPair, kemKeyPair, randomBytes } from "../../src/crypto.js";
