@@ -49,6 +49,7 @@ const LABELS = {
   statementSet: "stringphone/1 statement set",
   rekey: "stringphone/1 rekey",
   rekeySignature: "stringphone/1 rekey signature",
+  rekeyStatements: "stringphone/1 rekey statements",
   wraps: "stringphone/1 wraps",
   wrap: "stringphone/1 wrap",
   returnWrap: "stringphone/1 return wrap",

@@ -44,7 +44,7 @@ export type RekeyReason = (typeof REASONS)[number];
 
 /** The most bytes of a rekey for so many recipients, as it stands in a message. */
 export function mostRekeyBytes(recipients: number): number {
-  return 320 + recipients * (SENDER_HINT_BYTES + WRAP_BYTES);
+  return 360 + recipients * (SENDER_HINT_BYTES + WRAP_BYTES);
 }
 
 /** A rekey without its wraps: what is signed of it, and handed on in replies. */
@@ -60,6 +60,8 @@ export interface RekeyHead {
   readonly wrapsHash: Uint8Array;
   /** Of the issuer's statements. */
   readonly digest: Uint8Array;
+  /** Of the statements that go out with it. */
+  readonly statementsHash: Uint8Array;
   /** Of the new key. */
   readonly commitment: Uint8Array;
   readonly signature: Uint8Array;
@@ -78,9 +80,15 @@ export interface Recipient {
 
 /** All of a rekey but the key that it gives: both are bound to each other. */
 function bodyHash(topicId: Uint8Array, rekey: Omit<RekeyHead, "commitment" | "signature">): Uint8Array {
-  const { issuerKey, parent, epoch, reason, ephemeralKey, recipients, wrapsHash, digest } = rekey;
-  const items = [issuerKey, parent, epoch, REASONS.indexOf(reason), ephemeralKey, recipients, wrapsHash, digest];
+  const { issuerKey, parent, epoch, reason, ephemeralKey, recipients, wrapsHash, digest, statementsHash } = rekey;
+  const number = REASONS.indexOf(reason);
+  const items = [issuerKey, parent, epoch, number, ephemeralKey, recipients, wrapsHash, digest, statementsHash];
   return hash("rekey", topicId, ...items);
+}
+
+/** What a rekey says of the statements that go out with it: nobody else can put others beside it. */
+export function hashOfStatements(statements: readonly Uint8Array[]): Uint8Array {
+  return hash("rekeyStatements", statements);
 }
 
 function signedDigest(body: Uint8Array, commitment: Uint8Array): Uint8Array {
@@ -127,6 +135,8 @@ export function makeRekey(
     /** With the first 8 bytes of each id, where they are known. */
     readonly recipients: readonly (Recipient & { readonly hint?: Uint8Array })[];
     readonly digest: Uint8Array;
+    /** Those that go out with it. */
+    readonly statements: readonly Uint8Array[];
   },
 ): { rekey: Rekey; key: Uint8Array } {
   const { epoch, reason, digest } = content;
@@ -156,7 +166,9 @@ export function makeRekey(
       i++;
     }
     const wrapsHash = hash("wraps", wraps);
-    const body = { issuerKey, parent: parent.commitment, epoch, reason, ephemeralKey, recipients, wrapsHash, digest };
+    const statementsHash = hashOfStatements(content.statements);
+    const bound = { issuerKey, parent: parent.commitment, epoch, reason, ephemeralKey };
+    const body = { ...bound, recipients, wrapsHash, digest, statementsHash };
     const name = bodyHash(topicId, body);
     const key = epochKey(parent, secret, epoch, name);
     const made = new TopicKey(key);
@@ -170,9 +182,9 @@ export function makeRekey(
 }
 
 function itemsOf(head: RekeyHead, wraps: Uint8Array): CborItem[] {
-  const { issuerKey, parent, epoch, reason, ephemeralKey, recipients, digest, commitment, signature } = head;
-  const number = REASONS.indexOf(reason);
-  return [issuerKey, parent, epoch, number, ephemeralKey, recipients, wraps, digest, commitment, signature];
+  const { issuerKey, parent, epoch, reason, ephemeralKey, recipients, digest, statementsHash } = head;
+  const front = [issuerKey, parent, epoch, REASONS.indexOf(reason), ephemeralKey, recipients];
+  return [...front, wraps, digest, statementsHash, head.commitment, head.signature];
 }
 
 export function formatRekey(rekey: Rekey): Uint8Array {
@@ -190,9 +202,9 @@ export function headOf({ wraps: _wraps, ...head }: Rekey): RekeyHead {
 }
 
 function parseItems(bytes: Uint8Array, maxWrapBytes: number): RekeyHead & { readonly wraps: Uint8Array } {
-  const items = decode(bytes, { maxDepth: 1, maxItems: 11, maxTextBytes: 0 });
-  if (typeof items !== "object" || items instanceof Uint8Array || items.length !== 10) {
-    throw new MalformedMessageError("expected a rekey of 10 items");
+  const items = decode(bytes, { maxDepth: 1, maxItems: 12, maxTextBytes: 0 });
+  if (typeof items !== "object" || items instanceof Uint8Array || items.length !== 11) {
+    throw new MalformedMessageError("expected a rekey of 11 items");
   }
   const recipients = bytesItem("recipients", items[5], 0, MAX_RECIPIENTS * SENDER_HINT_BYTES);
   if (recipients.length % SENDER_HINT_BYTES !== 0)
@@ -208,8 +220,9 @@ function parseItems(bytes: Uint8Array, maxWrapBytes: number): RekeyHead & { read
     wraps: bytesItem("wraps", items[6], 0, maxWrapBytes),
     wrapsHash: noBytes,
     digest: bytesItem("a digest", items[7], KEY_BYTES),
-    commitment: bytesItem("a commitment", items[8], KEY_BYTES),
-    signature: bytesItem("a signature", items[9], SIGNATURE_BYTES),
+    statementsHash: bytesItem("a hash of statements", items[8], KEY_BYTES),
+    commitment: bytesItem("a commitment", items[9], KEY_BYTES),
+    signature: bytesItem("a signature", items[10], SIGNATURE_BYTES),
   };
 }
 

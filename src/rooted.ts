@@ -42,6 +42,7 @@ import { type RejoinSecret, RejoinSecrets } from "./rejoin.js";
 import {
   formatHead,
   formatRekey,
+  hashOfStatements,
   headOf,
   makeRekey,
   mostRekeyBytes,
@@ -199,6 +200,10 @@ export class Rooted {
   #present = new Set<string>();
   /** Who was on the roster, and is no more: since which of our digests, counted from the first. Whose issuer knew less may have given it its key. */
   readonly #departed = new Map<string, number>();
+  /** Of each of those, the heads that were named when that was last looked at. */
+  readonly #headsNoted = new Map<string, ReadonlySet<string>>();
+  /** Whether that was done since what admins say changed. */
+  #isNoted = false;
   /** Under which epoch the statements that are retained were sealed last, by the names that they are retained under. */
   readonly #sealedUnder = new Map<string, string>();
   /**
@@ -469,14 +474,15 @@ export class Rooted {
     const under = (parent.keys as Generations).sendingKey;
     const recipients = [...membersOf(roster)].flatMap((member) => {
       const wrap = this.statements.wrapWith(staged, member);
-      if (member === this.#self || wrap === undefined) return [];
+      if (wrap === undefined) return [];
       const hint = Participant.hintOf(participantOf(member));
       return [{ identityKey: wrap.identityKey, wrapKey: wrap.wrapKey, hint }];
     });
     const said = distinct([...this.#chain(this.#self), ...staged.roles.map(({ bytes }) => bytes)]);
     let length = lengthOf(said) + mostRekeyBytes(recipients.length);
     this.#expectFits(length);
-    for (const bytes of distinct(reason === "repair" ? this.#grounds() : [])) {
+    const grounds = reason === "repair" ? this.#grounds() : [];
+    for (const bytes of distinct([...said, ...grounds]).slice(said.length)) {
       length += lengthOf([bytes]);
       if (this.#fits(length)) said.push(bytes);
     }
@@ -487,6 +493,7 @@ export class Rooted {
       reason,
       recipients,
       digest: this.statements.digest,
+      statements: said,
     });
     const epoch = this.#addEpoch(headOf(rekey), parent, new Generations(key), now);
     this.#addRejoin(epoch, rejoinSecretOf(key), clock);
@@ -496,7 +503,7 @@ export class Rooted {
     }
     changes.push(...this.#settle(now));
     const name = toHex(rekey.commitment.subarray(0, SENDER_HINT_BYTES));
-    return { control: { name, statements: distinct(said), rekey: formatRekey(rekey), under }, changes };
+    return { control: { name, statements: said, rekey: formatRekey(rekey), under }, changes };
   }
 
   /** Before anything changes: what nobody would get must not be held to be said. */
@@ -627,7 +634,7 @@ export class Rooted {
     const rekey = content.rekey === undefined ? undefined : parseRekey(content.rekey);
     const staged = this.statements.stage(content.statements);
     const said = content.statements.at(-1);
-    const opened = rekey === undefined ? undefined : this.#openRekey(rekey, staged, under);
+    const opened = rekey === undefined ? undefined : this.#openRekey(rekey, content.statements, staged, under);
     const changes = this.#add(staged, now, false, under.epoch === this.#winner);
     if (rekey === undefined && said !== undefined) this.#noteSealed(nameOf(statementHash(said)), under.epoch);
     if (rekey !== undefined && opened !== undefined) {
@@ -649,9 +656,17 @@ export class Rooted {
     return [...changes, ...this.#settle(now)];
   }
 
-  #openRekey(rekey: Rekey, staged: Staged, { epoch, key }: FoundKey): ReturnType<typeof openRekey> | undefined {
+  #openRekey(
+    rekey: Rekey,
+    statements: readonly Uint8Array[],
+    staged: Staged,
+    { epoch, key }: FoundKey,
+  ): ReturnType<typeof openRekey> | undefined {
     if (!equalBytes(rekey.parent, key.commitment) || rekey.epoch !== epoch.number + 1) {
       throw new MalformedMessageError("expected a rekey of the key that it is sealed under, and of the epoch after it");
+    }
+    if (!equalBytes(rekey.statementsHash, hashOfStatements(statements))) {
+      throw new MalformedMessageError("expected the statements that this rekey went out with, and no others");
     }
     const issuer = toHex(rekey.issuerKey);
     this.#expectIssuer(issuer, staged);
@@ -705,7 +720,9 @@ export class Rooted {
       for (const one of this.#doubted) if (staged.names.has(this.#renewalOf(one))) this.#doubted.delete(one);
     }
     if (!this.statements.add(staged)) return settle ? this.#settle(now) : [];
-    for (const { bytes, hash: name } of staged.roles) this.#unsettled.add(name, bytes, isSpread);
+    for (const { bytes, hash: name, issuer } of staged.roles) {
+      this.#unsettled.add(name, bytes, isSpread, this.roster.isAdmin(issuer));
+    }
     const vouchedFor = this.#vouchedFor(staged);
     for (const [participant, wrap] of staged.wraps) {
       const isVouchedFor = vouchedFor.has(renewalHash(wrap));
@@ -830,6 +847,8 @@ export class Rooted {
     const winner = this.#winnerUnder(roster);
     const isNew = winner !== this.#winner;
     this.#winner = winner;
+    // Also where it cannot be sent under: what will be sealed under it is to be read, however long that takes.
+    if (winner !== undefined) winner.leftAt = undefined;
     const isAgreed = winner !== undefined && this.#issuerKnew(winner, digest);
     if (winner !== undefined) this.#noteAgreement(winner);
     this.#noteDepartures(roster);
@@ -845,7 +864,10 @@ export class Rooted {
   /** Remembers what our statements are called now. */
   #noteDigest(): string {
     const digest = toHex(this.statements.digest);
-    if (this.#digests.at(-1) !== digest) this.#digests.push(digest);
+    if (this.#digests.at(-1) !== digest) {
+      this.#digests.push(digest);
+      this.#isNoted = false;
+    }
     const excess = this.#digests.length - MAX_DIGESTS;
     if (excess > 0) {
       this.#digests.splice(0, excess);
@@ -868,14 +890,31 @@ export class Rooted {
   /** Who is not on the roster any more, since our latest digest; and who is again. */
   #noteDepartures(roster: Roster<RoleStatement>): void {
     const present = new Set(membersOf(roster));
+    const at = this.#digestsBefore + this.#digests.length - 1;
     for (const participant of this.#present) {
-      if (!present.has(participant)) this.#departed.set(participant, this.#digestsBefore + this.#digests.length - 1);
+      if (!present.has(participant)) this.#departed.set(participant, at);
     }
+    // Who never was here as far as we know may have been given keys all the same: what admins say of it names others than before.
+    for (const participant of this.#isNoted ? [] : this.statements.subjects()) {
+      if (present.has(participant)) continue;
+      const [heads, known] = [this.#headsOf(participant), this.#headsNoted.get(participant)];
+      if (heads.some((head) => known?.has(head) !== true)) this.#departed.set(participant, at);
+      this.#headsNoted.set(participant, new Set(heads));
+    }
+    this.#isNoted = true;
     for (const participant of present) this.#departed.delete(participant);
-    for (const participant of this.#departed.keys()) {
-      if (!this.statements.knows(participant)) this.#departed.delete(participant);
+    for (const table of [this.#departed, this.#headsNoted]) {
+      for (const participant of table.keys()) if (!this.statements.knows(participant)) table.delete(participant);
     }
     this.#present = present;
+  }
+
+  /** The epochs of which an admin says that somebody was given the key, by their commitments. */
+  #headsOf(participant: string): string[] {
+    return this.statements
+      .about(participant)
+      .filter(({ issuer, head }) => head !== "" && issuer !== participant && this.roster.isAdmin(issuer))
+      .map(({ head }) => head);
   }
 
   /** Sends under an epoch from now on, and never again under the one before; or under none for the time being. */
@@ -884,7 +923,6 @@ export class Rooted {
     if (before !== undefined && before !== sending) before.isRetired = true;
     if (sending !== undefined) {
       for (const epoch of this.#keyring.epochs) if (epoch !== sending) epoch.leftAt ??= now;
-      sending.leftAt = undefined;
     }
     this.#keyring.use(sending);
   }
@@ -942,9 +980,12 @@ export class Rooted {
   }
 
   /** Statements with these names came with an epoch: whoever sends under it knows who left by them. */
-  #noteTold(epoch: Epoch, names: ReadonlySet<string>): void {
+  #noteTold(epoch: Epoch, names: ReadonlySet<string>, roster?: Roster<RoleStatement>): void {
     for (const [participant, departed] of this.#departed) {
-      if (this.#whyNot(participant).some(({ hash: name }) => names.has(name))) epoch.told.set(participant, departed);
+      const isTold =
+        roster?.get(participant)?.role === "revoked" ||
+        this.#whyNot(participant).some(({ hash: name }) => names.has(name));
+      if (isTold) epoch.told.set(participant, departed);
     }
   }
 
@@ -1001,7 +1042,11 @@ export class Rooted {
     if (isAny(this.#formerHolders(winner))) return "held-by-removed";
     if (winner.isRetired) return "unusable";
     if (this.#isRemovalLost(winner)) return "removal-lost";
-    return this.#agrees(winner) && isAny(this.#missing(winner)) ? "participant-missing" : undefined;
+    for (const missing of this.#missing(winner)) {
+      if (this.#agrees(winner) || this.roster.get(missing)?.statement?.issuer === this.#self)
+        return "participant-missing";
+    }
+    return undefined;
   }
 
   #isRemovalLost(winner: Epoch): boolean {
@@ -1187,12 +1232,7 @@ export class Rooted {
     this.#noteDigest();
     this.#noteDepartures(this.roster);
     // Whose removal the admin knew, and sends under this key: it was not given that one, as far as the admin knows.
-    if (epoch === this.#winnerUnder(this.roster)) {
-      const roster = this.statements.rosterOf(told);
-      for (const [participant, departed] of this.#departed) {
-        if (!roster.isOn(participant)) epoch.told.set(participant, departed);
-      }
-    }
+    if (epoch === this.#winnerUnder(this.roster)) this.#noteTold(epoch, told, this.statements.rosterOf(told));
     changes.push(...this.#settle(now));
     // Whatever the issuer of the epoch that counts knew: more than what an admin knows is not to be had.
     this.#settled.add(epoch.id);
@@ -1307,6 +1347,9 @@ export class Rooted {
     this.#digestsBefore = saved.digestsBefore;
     for (const [participant, digest] of saved.departed) this.#departed.set(participant, digest);
     this.#present = new Set(membersOf(this.roster));
+    for (const participant of this.statements.subjects()) {
+      if (!this.#present.has(participant)) this.#headsNoted.set(participant, new Set(this.#headsOf(participant)));
+    }
     for (const participant of saved.doubted) this.#doubted.add(participant);
     this.#removal = saved.removal && { ...saved.removal };
     for (const [name, epoch] of saved.sealedUnder) this.#sealedUnder.set(name, epoch);

@@ -139,6 +139,7 @@ const head = record<RekeyHead>({
   recipients: shared(0, MAX_RECIPIENTS * SENDER_HINT_BYTES),
   wrapsHash: publicKey,
   digest: publicKey,
+  statementsHash: publicKey,
   commitment: publicKey,
   signature: bytes(SIGNATURE_BYTES),
 });

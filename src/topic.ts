@@ -912,6 +912,7 @@ export class Topic {
     if (changes.some(mayRead)) this.#reviewKept(events);
     if (changes.some(({ type }) => type === "epoch")) {
       this.#gaps.close("unknown-key");
+      this.#gaps.close("behind");
       this.#steppedAt = undefined;
     }
     if (changes.some(({ type }) => type === "standing")) this.#gaps.close("unknown-sender");

@@ -11,15 +11,21 @@ export interface Unsettled {
 /** The latest of them, by their names. */
 export class UnsettledStatements implements Iterable<Unsettled> {
   readonly #byName = new Map<string, Unsettled>();
+  readonly #byOthers = new Set<string>();
 
-  add(name: string, bytes: Uint8Array, isSpread: boolean): void {
-    this.#byName.delete(name);
+  /** `counts`: whether an admin says it. What others said goes first: whoever was removed can say any number of things. */
+  add(name: string, bytes: Uint8Array, isSpread: boolean, counts = true): void {
+    this.delete(name);
     this.#byName.set(name, { bytes, isSpread });
-    if (this.#byName.size > MAX_REPUBLISHED) this.#byName.delete(this.#byName.keys().next().value as string);
+    if (!counts) this.#byOthers.add(name);
+    if (this.#byName.size <= MAX_REPUBLISHED) return;
+    const [oldest] = this.#byOthers.size > 0 ? this.#byOthers : this.#byName.keys();
+    this.delete(oldest as string);
   }
 
   delete(name: string): void {
     this.#byName.delete(name);
+    this.#byOthers.delete(name);
   }
 
   /** Somebody published these under the epoch that counts. */
@@ -38,6 +44,7 @@ export class UnsettledStatements implements Iterable<Unsettled> {
   /** Everybody who has the key knows them. */
   clear(): void {
     this.#byName.clear();
+    this.#byOthers.clear();
   }
 
   [Symbol.iterator](): Iterator<Unsettled> {

@@ -261,12 +261,13 @@ describe("rekeys", () => {
   it.each(load("rekeys"))("$name", (one) => {
     expect(outcome(one)).toEqual(one.expect);
     if (one.make === undefined) return;
-    const { seed, topicId, parentKey, epoch, reason, ephemeralSecret, secret, digest, recipients } = one.make;
+    const { seed, topicId, parentKey, epoch, reason, ephemeralSecret, secret, digest, recipients, statements } =
+      one.make;
     const whom = recipients.map(({ identityKey, wrapKey }) => ({
       identityKey: unhex(identityKey),
       wrapKey: unhex(wrapKey),
     }));
-    const content = { epoch, reason, recipients: whom, digest: unhex(digest) };
+    const content = { epoch, reason, recipients: whom, digest: unhex(digest), statements: statements.map(unhex) };
     const { rekey } = withRandom([unhex(secret), unhex(ephemeralSecret)], () =>
       makeRekey(new Identity(unhex(seed)), unhex(topicId), new TopicKey(unhex(parentKey)), content),
     );

@@ -11,10 +11,9 @@ import { Identity } from "../../src/identity.js";
 import { Topic } from "../../src/index.js";
 import { MAX_SENT_AT, MAX_STATEMENT_VERSION } from "../../src/limits.js";
 import { parse, type WireIntroduction } from "../../src/message.js";
-import { formatHead, makeRekey, type Rekey, type RekeyHead } from "../../src/rekey.js";
+import { formatHead, type Rekey, type RekeyHead } from "../../src/rekey.js";
 import { formatState } from "../../src/state.js";
 import { formatRenewal, signWrap, type WrapStatement } from "../../src/statements.js";
-import { TopicKey } from "../../src/topic-key.js";
 import { expectCode } from "../support/expect.js";
 import { forgeMessage } from "../support/forge.js";
 import {
@@ -27,9 +26,12 @@ import {
   overheard,
   pair,
   publicKeyOf,
+  rekeyForNobody,
+  rekeyThatClaims,
   roleOf,
   SEEDS,
   say,
+  signAgain,
   standStill,
   stolen,
   take,
@@ -310,7 +312,7 @@ describe("3: silence and splits", () => {
     // Everybody on the channel sees the name that it is retained under.
     const commitment = new Uint8Array(32);
     commitment.set(Uint8Array.from(Buffer.from(next.name, "hex")));
-    expect(tell(rekeyThatClaims(commitment, root, oldKey), root, carol, bob)).toEqual([null, null, null]);
+    expect(tell(rekeyThatClaims(commitment, HOSTILE, root, oldKey), root, carol, bob)).toEqual([null, null, null]);
     await world.eventsOf(root);
     await vi.advanceTimersByTimeAsync(DAY - HOUR / 2);
     const cleared = (await world.told(root, "expired")).flatMap(({ names }) => names);
@@ -392,7 +394,7 @@ describe("4: memory", () => {
       const seed = new Uint8Array(32).fill(0xd0).fill(i, 0, 1);
       const statements = [say(HOSTILE, root, publicKeyOf(seed), "admin", 1)];
       for (let j = 0; j < 4; j++)
-        tell(forgeControl(oldKey, { statements, rekey: hugeRekey(seed, root, oldKey) }), carol);
+        tell(forgeControl(oldKey, { statements, rekey: hugeRekey(seed, root, oldKey, statements) }), carol);
     }
     const size = stolen(carol).epochs.reduce((sum, { head }) => sum + (head?.recipients.length ?? 0), 0);
     // Of 256 accomplices, 512 MB; and of epochs below these, four times as much.
@@ -500,37 +502,12 @@ describe("5: a call that throws changes nothing", () => {
   });
 });
 
-function hugeRekey(seed: Uint8Array, topic: Topic, parentKey: Uint8Array): Rekey {
-  const identity = new Identity(seed);
-  const topicId = topic.topicId as Uint8Array;
-  const { rekey } = makeRekey(identity, topicId, new TopicKey(parentKey), {
-    epoch: 1,
-    reason: "requested",
-    recipients: [],
-    digest: new Uint8Array(32),
-  });
-  const { issuerKey, parent, epoch, ephemeralKey, digest, commitment } = rekey;
+function hugeRekey(seed: Uint8Array, topic: Topic, parentKey: Uint8Array, statements: readonly Uint8Array[]): Rekey {
+  const [identity, topicId] = [new Identity(seed), topic.topicId as Uint8Array];
+  const rekey = rekeyForNobody(identity, topicId, parentKey, { statements });
   const recipients = new Uint8Array(8 * 65_536);
   const wraps = new Uint8Array(48 * 65_536);
-  const wrapsHash = hash("wraps", wraps);
-  const body = hash("rekey", topicId, issuerKey, parent, epoch, 0, ephemeralKey, recipients, wrapsHash, digest);
-  const signature = identity.sign(hash("rekeySignature", body, commitment));
-  return { ...rekey, recipients, wraps, wrapsHash, signature };
-}
-
-function rekeyThatClaims(commitment: Uint8Array, topic: Topic, parentKey: Uint8Array): Uint8Array {
-  const identity = new Identity(HOSTILE);
-  const topicId = topic.topicId as Uint8Array;
-  const { rekey } = makeRekey(identity, topicId, new TopicKey(parentKey), {
-    epoch: 1,
-    reason: "requested",
-    recipients: [],
-    digest: new Uint8Array(32),
-  });
-  const { issuerKey, parent, epoch, ephemeralKey, recipients, wrapsHash, digest } = rekey;
-  const body = hash("rekey", topicId, issuerKey, parent, epoch, 0, ephemeralKey, recipients, wrapsHash, digest);
-  const signature = identity.sign(hash("rekeySignature", body, commitment));
-  return forgeControl(parentKey, { rekey: { ...rekey, commitment, signature } });
+  return signAgain(identity, topicId, { ...rekey, recipients, wraps, wrapsHash: hash("wraps", wraps) });
 }
 
 function wrapDigest({ identityKey, wrapKey, version }: WrapStatement): Uint8Array {

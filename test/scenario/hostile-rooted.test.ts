@@ -3,7 +3,7 @@
  */
 import { describe, expect, it, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
-import { diffieHellmanKeyPair, hash, randomBytes } from "../../src/crypto.js";
+import { diffieHellmanKeyPair, randomBytes } from "../../src/crypto.js";
 import { introductionHash, sealReply, signIntroduction } from "../../src/discovery.js";
 import { Identity } from "../../src/identity.js";
 import { Topic } from "../../src/index.js";
@@ -24,10 +24,13 @@ import {
   overheard,
   pair,
   publicKeyOf,
+  rekeyForNobody,
+  rekeyThatClaims,
   roleOf,
   rosterOf,
   SEEDS,
   say,
+  signAgain,
   standStill,
   stolen,
   take,
@@ -275,7 +278,7 @@ describe("a removed one cannot silence the others", () => {
     const removal = root.revoke(admin.publicKey, { keep: "all" }).wire;
     // The broker gives it to the admin first.
     const { commitment } = read(oldKey, removal).rekey as Rekey;
-    const squat = rekeyThatClaims(commitment, root, oldKey);
+    const squat = rekeyThatClaims(commitment, HOSTILE, root, oldKey);
     expect(tell(squat, carol)).toEqual([null]);
     expect(tell(removal, carol, bob)).toEqual([null, null]);
     expect(roleOf(carol, admin)).toBeUndefined();
@@ -289,34 +292,13 @@ describe("a removed one cannot silence the others", () => {
     const oldKey = keyOf(admin);
     const removal = root.revoke(admin.publicKey, { keep: "all" }).wire;
     const { commitment } = read(oldKey, removal).rekey as Rekey;
-    tell(rekeyThatClaims(commitment, root, oldKey), carol);
+    tell(rekeyThatClaims(commitment, HOSTILE, root, oldKey), carol);
     tell(removal, carol, bob);
     const { introduction } = expectCode("INTRODUCTION", () => root.decode(carol.constructIntro()));
     take(root.constructReply(introduction), carol);
     expect(canSpeak(carol)).toBe(true);
   });
 });
-
-/** A rekey of the hostile admin, wrapped to nobody, that claims to lead to somebody else's key. */
-function rekeyThatClaims(commitment: Uint8Array, topic: Topic, parentKey: Uint8Array): Uint8Array {
-  const identity = new Identity(HOSTILE);
-  const topicId = topic.topicId as Uint8Array;
-  const parent = new TopicKey(parentKey);
-  const { rekey } = makeRekey(identity, topicId, parent, {
-    epoch: 1,
-    reason: "requested",
-    recipients: [],
-    digest: new Uint8Array(32),
-  });
-  return forgeControl(parentKey, { rekey: claim(identity, topicId, rekey, commitment) });
-}
-
-function claim(identity: Identity, topicId: Uint8Array, rekey: Rekey, commitment: Uint8Array): Rekey {
-  const { issuerKey, parent, epoch, ephemeralKey, recipients, wrapsHash, digest } = rekey;
-  const items = [issuerKey, parent, epoch, 0, ephemeralKey, recipients, wrapsHash, digest];
-  const body = hash("rekey", topicId, ...items);
-  return { ...rekey, commitment, signature: identity.sign(hash("rekeySignature", body, commitment)) };
-}
 
 describe("what a hostile admin leaves behind when it is removed", () => {
   it("does not keep newcomers out: a wrap statement that nobody checked, because a newer one was known", async () => {
@@ -468,15 +450,9 @@ function hostileReply(admin: Topic, intro: Uint8Array, { epoch, key }: { epoch: 
   const identity = new Identity(SEEDS.admin);
   const { rooted } = stolen(admin);
   const made = new TopicKey(key);
-  const parent = new TopicKey(bytes(0x58));
   const topicId = admin.topicId as Uint8Array;
-  const { rekey } = makeRekey(identity, topicId, parent, {
-    epoch,
-    reason: "requested",
-    recipients: [],
-    digest: new Uint8Array(32),
-  });
-  const { wraps: _, ...head } = claim(identity, topicId, rekey, made.commitment);
+  const rekey = { ...rekeyForNobody(identity, topicId, bytes(0x58), { epoch }), commitment: made.commitment };
+  const { wraps: _, ...head } = signAgain(identity, topicId, rekey);
   const content = {
     epoch,
     generation: 0,
@@ -589,12 +565,7 @@ describe("what holds", () => {
       expect(hear(carol, forgeControl(oldKey, { rekey: { ...removal, ...change } }))).toBe("BAD_SIGNATURE");
     }
     const other = await new World().establish({ seed: SEEDS.root });
-    const { rekey } = makeRekey(new Identity(SEEDS.root), other.topicId as Uint8Array, new TopicKey(oldKey), {
-      epoch: 1,
-      reason: "requested",
-      recipients: [],
-      digest: bytes(0),
-    });
+    const rekey = rekeyForNobody(new Identity(SEEDS.root), other.topicId as Uint8Array, oldKey);
     expect(hear(carol, forgeControl(oldKey, { rekey }))).toBe("BAD_SIGNATURE");
     expect(carol.save()).toEqual(before);
   });
@@ -613,14 +584,9 @@ describe("what holds", () => {
     const { root, admin, carol } = await world.family();
     const identity = new Identity(HOSTILE);
     const recipients = [{ identityKey: carol.publicKey, wrapKey: diffieHellmanKeyPair().publicKey }];
-    const inside = { epoch: 1, reason: "requested" as const, recipients, digest: bytes(0) };
+    const inside = { epoch: 1, reason: "requested" as const, recipients, digest: bytes(0), statements: [] };
     const { rekey } = makeRekey(identity, root.topicId as Uint8Array, new TopicKey(keyOf(root)), inside);
-    const poisoned = claim(
-      identity,
-      root.topicId as Uint8Array,
-      { ...rekey, ephemeralKey: bytes(0) },
-      rekey.commitment,
-    );
+    const poisoned = signAgain(identity, root.topicId as Uint8Array, { ...rekey, ephemeralKey: bytes(0) });
     expect(hear(carol, forgeControl(keyOf(root), { rekey: poisoned }))).toBeNull();
     expect((await world.told(carol, "bad-rekey")).map(({ issuer }) => issuer.publicKey)).toEqual([admin.publicKey]);
     expect(canSpeak(carol)).toBe(false);

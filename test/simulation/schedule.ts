@@ -473,6 +473,7 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
         reason: "requested",
         recipients: whom,
         digest,
+        statements,
       });
       rekey = formatRekey(made.rekey);
       name = toHex(made.rekey.commitment.subarray(0, 8));

@@ -1,6 +1,7 @@
 /** A rooted topic among a few devices, on a channel that a test holds in its hands: it gives each message to whom it wants, when it wants. */
 import { afterEach, beforeEach, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
+import { hash } from "../../src/crypto.js";
 import { Identity } from "../../src/identity.js";
 import {
   type ControlMessage,
@@ -217,9 +218,46 @@ export function forgeRekey(
   const { parentKey, epoch, recipients = [] } = content;
   const digest = new Uint8Array(32);
   const parent = new TopicKey(parentKey);
-  const inside = { epoch, reason: "requested" as const, recipients, digest };
+  const inside = { epoch, reason: "requested" as const, recipients, digest, statements };
   const { rekey, key } = makeRekey(new Identity(seed), topic.topicId as Uint8Array, parent, inside);
   return { wire: forgeControl(parentKey, { statements, rekey }), key };
+}
+
+/** A rekey that somebody's own program makes, wrapped to nobody. */
+export function rekeyForNobody(
+  identity: Identity,
+  topicId: Uint8Array,
+  parentKey: Uint8Array,
+  more: { readonly epoch?: number; readonly statements?: readonly Uint8Array[] } = {},
+): Rekey {
+  const content = {
+    epoch: 1,
+    reason: "requested" as const,
+    recipients: [],
+    digest: new Uint8Array(32),
+    statements: [],
+  };
+  return makeRekey(identity, topicId, new TopicKey(parentKey), { ...content, ...more }).rekey;
+}
+
+/** Signs a requested rekey again whose parts were changed. */
+export function signAgain(identity: Identity, topicId: Uint8Array, rekey: Rekey): Rekey {
+  const { issuerKey, parent, epoch, ephemeralKey, recipients, wrapsHash, digest, statementsHash, commitment } = rekey;
+  const items = [issuerKey, parent, epoch, 0, ephemeralKey, recipients, wrapsHash, digest, statementsHash];
+  const body = hash("rekey", topicId, ...items);
+  return { ...rekey, signature: identity.sign(hash("rekeySignature", body, commitment)) };
+}
+
+/** A rekey, wrapped to nobody, that claims to lead to somebody else's key. */
+export function rekeyThatClaims(
+  commitment: Uint8Array,
+  seed: Uint8Array,
+  topic: Topic,
+  parentKey: Uint8Array,
+): Uint8Array {
+  const [identity, topicId] = [new Identity(seed), topic.topicId as Uint8Array];
+  const rekey = { ...rekeyForNobody(identity, topicId, parentKey), commitment };
+  return forgeControl(parentKey, { rekey: signAgain(identity, topicId, rekey) });
 }
 
 /** Every order of a list. */
