@@ -672,7 +672,10 @@ export class Rooted {
     this.#expectIssuer(issuer, staged);
     const known = this.#keyring.epoch(epochIdOf(rekey));
     // What opens proves the key; one that a reply told of may be made up.
-    if (known !== undefined && (known.isProven || known.keys === undefined)) return undefined;
+    if (known !== undefined && (known.isProven || known.keys === undefined)) {
+      if (known.head !== undefined && equalBytes(known.head.statementsHash, rekey.statementsHash)) return undefined;
+      throw new MalformedMessageError("expected the statements that this rekey went out with first");
+    }
     verifyHead(this.topicId, rekey);
     if (!this.#keyring.hasRoom(issuer, epoch.id)) return undefined;
     return openRekey(this.topicId, key, rekey, this.#identity.participant, this.#wrapKeys.pairs);
