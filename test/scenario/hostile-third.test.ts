@@ -1,5 +1,4 @@
-/** A third attack on rooted topics. Each of these works. */
-
+/** A third attack on rooted topics, by somebody who knew what the first two had found. */
 import { Worker } from "node:worker_threads";
 import { describe, expect, it, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
@@ -7,7 +6,7 @@ import { diffieHellmanKeyPair } from "../../src/crypto.js";
 import { Identity } from "../../src/identity.js";
 import { Topic } from "../../src/index.js";
 import { parseControl } from "../../src/message.js";
-import { parseRekey, type Rekey } from "../../src/rekey.js";
+import { hashOfStatements, parseRekey, type Rekey } from "../../src/rekey.js";
 import { formatState } from "../../src/state.js";
 import { formatRenewal, signWrap } from "../../src/statements.js";
 import { expectCode } from "../support/expect.js";
@@ -121,7 +120,10 @@ describe("1: who was removed reads what is said by who knows of it", () => {
     // Both are sealed under the key that Dave has had from the first.
     const { statements } = read(firstKey, removal);
     const { rekey: stripped } = read(firstKey, rekey);
-    tell(forgeControl(firstKey, { statements, rekey: stripped }), carol);
+    const beside = { ...stripped, statementsHash: hashOfStatements(statements) };
+    for (const forged of [stripped, beside]) {
+      expect(tell(forgeControl(firstKey, { statements, rekey: forged }), carol)).toEqual(["MALFORMED_MESSAGE"]);
+    }
     expect(overheard(carol, dave)).not.toBe("a secret");
   });
 
