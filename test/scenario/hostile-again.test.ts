@@ -491,6 +491,19 @@ describe("5: a call that throws changes nothing", () => {
     expect(await world.told(carol, "publish")).toHaveLength(1);
   });
 
+  it("what an admin says where its clock came to its end", async () => {
+    const world = new World();
+    const { root, bob } = await world.family();
+    world.clock.now = MAX_SENT_AT;
+    root.encode("the last word");
+    const before = root.save();
+    expectCode("CLOCK", () => root.revoke(bob.publicKey));
+    expectCode("CLOCK", () => root.rekey());
+    expectCode("CLOCK", () => root.renewWrapKey());
+    expectCode("CLOCK", () => root.admit(bob.publicKey, { role: "reader" }));
+    expect(root.save()).toEqual(before);
+  });
+
   it("encode of what is too large: the key has not stepped", async () => {
     const world = new World();
     const topic = await world.establish({ seed: SEEDS.root, ratchet: { every: HOUR }, maxPayloadBytes: 10 });

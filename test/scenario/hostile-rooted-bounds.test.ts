@@ -74,7 +74,7 @@ describe("a hostile admin", () => {
     const seed = new Uint8Array(32).fill(0x91);
     const rootKey = (of: Uint8Array) => new Identity(of).participant.publicKey;
     const second = await world.establish({ seed, roots: [rootKey(SEEDS.root), rootKey(seed)] });
-    pair(second, root);
+    pair(second, root, "admin");
     const [admin, dave, carol] = [
       await world.create({ seed: SEEDS.admin }),
       await world.create(),
@@ -98,6 +98,26 @@ describe("a hostile admin", () => {
     hear(root, dave.constructIntro());
     expect(await world.told(root, "answered")).toEqual([]);
     for (const topic of [root, second, carol]) expect(roleOf(topic, dave)).toBeUndefined();
+  });
+
+  it("cannot bring a root back that left: by what it says of it, and pushes out again", async () => {
+    const world = new World();
+    const seed = new Uint8Array(32).fill(0x91);
+    const left = new Identity(seed).participant.publicKey;
+    const root = await world.establish({
+      seed: SEEDS.root,
+      roots: [new Identity(SEEDS.root).participant.publicKey, left],
+    });
+    const admin = await world.create({ seed: SEEDS.admin });
+    pair(root, admin, "admin");
+    const statements = [say(seed, root, left, "revoked", 1), say(SEEDS.admin, root, left, "admin", 1)];
+    for (let i = 0; i < MOST; i++) statements.push(say(SEEDS.admin, root, junk(i).key, "reader", 2));
+    const wire = forgeControl(root.topicKey as Uint8Array, { statements });
+    tell(wire, root, admin);
+    for (const topic of [root, admin]) {
+      expect(stolen(topic).rooted?.statements.roles.length).toBeLessThan(2 * MOST);
+      expect(topic.members.map(({ participant }) => participant.publicKey)).not.toContainEqual(left);
+    }
   });
 
   it("cannot fill memory beyond the bounds: wrap statements of those who were forgotten go with them", async () => {
