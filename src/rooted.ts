@@ -983,12 +983,9 @@ export class Rooted {
   }
 
   /** Statements with these names came with an epoch: whoever sends under it knows who left by them. */
-  #noteTold(epoch: Epoch, names: ReadonlySet<string>, roster?: Roster<RoleStatement>): void {
+  #noteTold(epoch: Epoch, names: ReadonlySet<string>): void {
     for (const [participant, departed] of this.#departed) {
-      const isTold =
-        roster?.get(participant)?.role === "revoked" ||
-        this.#whyNot(participant).some(({ hash: name }) => names.has(name));
-      if (isTold) epoch.told.set(participant, departed);
+      if (this.#whyNot(participant).some(({ hash: name }) => names.has(name))) epoch.told.set(participant, departed);
     }
   }
 
@@ -1235,7 +1232,7 @@ export class Rooted {
     this.#noteDigest();
     this.#noteDepartures(this.roster);
     // Whose removal the admin knew, and sends under this key: it was not given that one, as far as the admin knows.
-    if (epoch === this.#winnerUnder(this.roster)) this.#noteTold(epoch, told, this.statements.rosterOf(told));
+    if (epoch === this.#winnerUnder(this.roster)) this.#noteTold(epoch, told);
     changes.push(...this.#settle(now));
     // Whatever the issuer of the epoch that counts knew: more than what an admin knows is not to be had.
     this.#settled.add(epoch.id);

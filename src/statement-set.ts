@@ -116,12 +116,6 @@ export class StatementSet implements Iterable<RoleStatement> {
     return roles.length === 0 ? this.roster : computeRoster(this.roots, [...this, ...roles], bySmallerHash);
   }
 
-  /** The roster that those of them give that have these names. */
-  rosterOf(names: ReadonlySet<string>): Roster<RoleStatement> {
-    const claims = [...this].filter(({ hash: name }) => names.has(name));
-    return computeRoster(this.roots, claims, bySmallerHash);
-  }
-
   /** The newest wrap statement of somebody. */
   wrapOf(participant: string): WrapStatement | undefined {
     return this.#wraps.get(participant);
