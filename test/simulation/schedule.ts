@@ -341,14 +341,13 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
     }
   }
 
-  /** Who applied a removal, with its rekey, says nothing any more that the removed one can read. */
+  /** Who knows of a removal says nothing any more that the removed one can read. */
   function checkRemoved(node: Node, wire: Uint8Array, text: string): void {
-    const under = ancestry(node);
-    for (const { whom, epoch, statement } of removals) {
-      const isApplied = under.has(epoch) && (node.rooted as Rooted).roster.get(whom.key)?.revokedBy?.hash === statement;
-      if (!isApplied || !canRead(whom, wire)) continue;
+    for (const whom of nodes) {
+      const standing = (node.rooted as Rooted).roster.get(whom.key);
+      if (standing?.role !== "revoked" || standing.revokedBy?.issuer === whom.key || !canRead(whom, wire)) continue;
       // Somebody else may have let it in again meanwhile.
-      if (unionRoster().get(whom.key)?.revokedBy?.hash === statement) leaks.push(`${whom.name} reads ${text}`);
+      if (unionRoster().get(whom.key)?.revokedBy?.hash === standing.revokedBy?.hash) leaks.push(`${whom.name} reads ${text}`);
     }
   }
 
