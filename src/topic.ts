@@ -583,7 +583,8 @@ export class Topic {
     const { hash, sender } = introduction;
     const isAdmitted = rooted.isMember(sender.hex) && this.#admitted.has(hash);
     const wrap = isAdmitted ? undefined : rooted.wrapToReturn(sender.hex);
-    const isReturning = wrap !== undefined && this.#isReturning(introduction, now);
+    const proven = this.#provenReturn(introduction, now);
+    const isReturning = wrap !== undefined && proven?.isReturning === true;
     if (!(isAdmitted || isReturning) || !rooted.isGivenKey(sender.hex)) {
       throw new UntrustedKeyError(
         sender.id,
@@ -597,14 +598,15 @@ export class Topic {
       wipe(handover.topicKey);
       return { ...handover, topicKey: wrapped };
     };
-    return this.#sponsor.answer(introduction, this.#identity, take, now);
+    // Also to who was admitted: it shows that we are no thief of a bare seed.
+    return this.#sponsor.answer({ ...introduction, provenSecret: proven?.secret }, this.#identity, take, now);
   }
 
-  /** Whether somebody shows that it had the key of an epoch in which the roster had it. */
-  #isReturning(introduction: VerifiedIntroduction, now: number | undefined): boolean {
-    if (this.#rooted === undefined) return false;
+  /** What somebody shows to have known, if we know it too, and whether it comes back by that. */
+  #provenReturn(introduction: VerifiedIntroduction, now: number | undefined): ReturnType<Rooted["provesReturn"]> {
+    if (this.#rooted === undefined) return undefined;
     const rejoin = parseRejoin(introduction.wire.rejoin);
-    if (rejoin === undefined) return false;
+    if (rejoin === undefined) return undefined;
     return this.#rooted.provesReturn(introduction.sender.hex, rejoin.epoch, now, (secret) =>
       isProofOf(secret, rejoin.proof, introduction),
     );
@@ -1352,7 +1354,8 @@ export class Topic {
     if (this.#rooted !== undefined) parseRejoin(wire.rejoin);
     const verified = this.#sponsor.raise(wire, name, context, now);
     const { sender } = verified;
-    const isReturning = this.#isReturning(verified, now) && this.#rooted?.wrapToReturn(sender.hex) !== undefined;
+    const isProven = this.#provenReturn(verified, now)?.isReturning === true;
+    const isReturning = isProven && this.#rooted?.wrapToReturn(sender.hex) !== undefined;
     const canAnswer = this.#answersReturning && isReturning && this.#keyring.current !== undefined;
     const rooted = canAnswer ? this.#rooted : undefined;
     if (rooted?.roster.isAdmin(this.#identity.participant.hex) === true && rooted.isGivenKey(sender.hex)) {
@@ -1376,12 +1379,13 @@ export class Topic {
   #raiseReply(bytes: Uint8Array, wire: WireReply, context: string): null {
     if (this.#sponsor.sent(bytes)) return null;
     const opened = this.#newcomer.open(bytes, wire, context, false);
-    const { sponsor } = opened;
+    const { sponsor, isReturning } = opened;
     const reply: Reply = Object.freeze({
       senderKey: sponsor.publicKey,
       senderId: sponsor.id,
       fingerprint: sponsor.fingerprint,
       standing: this.#standing(sponsor),
+      isReturning,
     });
     this.#opened.set(reply, opened);
     throw new IntroductionReplyError(reply);
