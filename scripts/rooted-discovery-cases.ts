@@ -77,6 +77,8 @@ export interface MakeRootedReply {
   readonly statements: readonly string[];
   readonly head: string;
   readonly rejoinSecret: string;
+  /** The rejoin secret that the introduction proved; `null` where the sponsor has it not, or it proved none. */
+  readonly provenSecret: string | null;
 }
 
 export interface RootedReplyCase {
@@ -91,6 +93,8 @@ export interface RootedReplyCase {
     | {
         readonly accept: true;
         readonly sponsorKey: string;
+        /** Whether the sponsor had the rejoin secret that the introduction proved. */
+        readonly returns: boolean;
         readonly topicId: string;
         readonly roster: readonly Row[];
         readonly digest: string;
@@ -252,6 +256,9 @@ const encapsulationSeed = concat(named("encapsulation 1"), named("encapsulation 
 
 type Facts = Omit<ReplyFacts, "introduction" | "encapsulationSeed">;
 
+/** Of who has not the rejoin secret that the introduction proved. */
+const UNKNOWING = { provenSecret: undefined };
+
 interface Good {
   readonly standings?: Standings;
   /** Where that is not what the reply says. */
@@ -267,12 +274,15 @@ interface Good {
 /** To Bob, who knows of no roster, or is a member that comes back. */
 class Replies {
   readonly #isMember: boolean;
+  /** That the introduction proves. */
+  readonly #provenSecret: Uint8Array | undefined;
   readonly introduction: Uint8Array;
 
-  constructor(isMember: boolean, introduction?: Uint8Array) {
+  constructor(isMember: boolean, again?: IntroductionFacts & { readonly rejoin: { readonly secret: Uint8Array } }) {
     this.#isMember = isMember;
-    const rejoin = { epoch: 0, secret: FIRST_SECRET() };
-    this.introduction = introduction ?? introductionOf(isMember ? { rejoin } : {});
+    const facts = again ?? { rejoin: { epoch: 0, secret: FIRST_SECRET() } };
+    this.#provenSecret = isMember ? facts.rejoin.secret : undefined;
+    this.introduction = introductionOf(isMember ? facts : {});
   }
 
   get #receiver(): RootedReplyCase["receiver"] {
@@ -280,7 +290,8 @@ class Replies {
   }
 
   wire(facts: Facts): Uint8Array {
-    return replyOf({ ...facts, introduction: this.introduction, encapsulationSeed });
+    const provenSecret = this.#provenSecret;
+    return replyOf({ provenSecret, ...facts, introduction: this.introduction, encapsulationSeed });
   }
 
   /** To Bob's wrap key, unless another is named. */
@@ -300,6 +311,7 @@ class Replies {
     } = facts;
     const { statements = familyStatements(), rejoinSecret = FIRST_SECRET() } = facts;
     const inside = more.returnWrap === undefined ? topicKey : this.wrapped(topicKey);
+    const { provenSecret } = { provenSecret: this.#provenSecret, ...facts };
     const wire = this.wire({ ...facts, topicKey: inside, salt: place.salt, roots: rootsOf(place) });
     const returnWrap = { wrapKey: hex(person("bob").wrapKey), ephemeralSecret: hex(EPHEMERAL) };
     const known = this.#isMember ? [...familyStatements(), ...statements] : statements;
@@ -320,12 +332,14 @@ class Replies {
         statements: statements.map(hex),
         head: hex(head),
         rejoinSecret: hex(rejoinSecret),
+        provenSecret: provenSecret === undefined ? null : hex(provenSecret),
       },
       wire: hex(wire),
       receiver: this.#receiver,
       expect: {
         accept: true,
         sponsorKey: person(sponsor).hex,
+        returns: provenSecret !== undefined,
         topicId: hex(topicIdOf(place)),
         roster: rowsOf(standings),
         digest: hex(digestOf(counted, standings)),
@@ -412,6 +426,13 @@ function goodReplies(): RootedReplyCase[] {
       { returnWrap: true, standings: { ...FAMILY, erin: ["reader", 1] } },
     ),
     member.good("coming back: without the statements that we have", { statements: [] }, { returnWrap: true }),
+    member.good("coming back: by an admin that is no root", { ...ofEpoch(one), sponsor: "dave" }, { returnWrap: true }),
+    member.good("coming back: by a sponsor that has not the rejoin secret", { ...ofEpoch(one), ...UNKNOWING }),
+    member.good(
+      "coming back: by one that has it not, wrapped once more",
+      { ...ofEpoch(one), ...UNKNOWING },
+      { returnWrap: true },
+    ),
   ];
 }
 
@@ -429,11 +450,11 @@ function twice(): RootedReplyCase[] {
     wrap: wrapWithin("bob"),
     sentAt: NOW + 1,
   };
-  const introduction = introductionOf({ ...facts, kem: "Bob again" });
-  const again = new Replies(true, introduction);
+  const again = new Replies(true, { ...facts, kem: "Bob again" });
   const after = (given: Facts, then: RootedReplyCase): RootedReplyCase => {
     const wire = hex(first.wire({ statements: [], ...given }));
-    return { ...then, before: { wire, introduction: hex(introduction), kemSeed: hex(kemSeedOf("Bob again")) } };
+    const introduction = hex(again.introduction);
+    return { ...then, before: { wire, introduction, kemSeed: hex(kemSeedOf("Bob again")) } };
   };
   return [
     after(
@@ -455,6 +476,18 @@ function twice(): RootedReplyCase[] {
       again.good(
         "coming back twice: a generation that is beyond what the first key is read to",
         of(4097, OTHER_TOPIC_KEY),
+      ),
+    ),
+    after(
+      of(0),
+      again.good("coming back twice: by a sponsor that has not the rejoin secret", { ...of(3), ...UNKNOWING }),
+    ),
+    after(
+      of(0),
+      again.bad(
+        "DECRYPTION_FAILED",
+        "coming back twice: sealed under the rejoin secret of the epoch before, which we have too",
+        { ...of(3), provenSecret: FIRST_SECRET() },
       ),
     ),
     after(
@@ -500,6 +533,16 @@ function refusedByContent(): RootedReplyCase[] {
       statements: [],
       head: NONE,
       rejoinSecret: NONE,
+    }),
+    member.bad("DECRYPTION_FAILED", "coming back: sealed under the rejoin secret of another epoch", {
+      ...ofEpoch(one),
+      provenSecret: rejoinSecretOf(one.topicKey),
+    }),
+    member.bad("DECRYPTION_FAILED", "coming back: sealed under the topic key itself for a rejoin secret", {
+      provenSecret: TOPIC_KEY,
+    }),
+    fresh.bad("DECRYPTION_FAILED", "sealed under a rejoin secret that the introduction did not prove", {
+      provenSecret: FIRST_SECRET(),
     }),
     member.bad("DECRYPTION_FAILED", "coming back: wrapped once more to another wrap key", {
       topicKey: member.wrapped(TOPIC_KEY, person("carol").wrapKey),

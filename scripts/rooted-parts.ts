@@ -414,6 +414,8 @@ export interface ReplyFacts {
   readonly statements?: readonly Uint8Array[];
   readonly head?: Uint8Array;
   readonly rejoinSecret?: Uint8Array;
+  /** The rejoin secret that the introduction proved, where the sponsor has it. */
+  readonly provenSecret?: Uint8Array | undefined;
   /** Items of the plaintext in the place of others, after the signature. */
   readonly after?: Changes;
   /** What is done to the plaintext before it is sealed. */
@@ -439,6 +441,11 @@ export function replyOf(facts: ReplyFacts): Uint8Array {
   const signature = signedBy(signer, H("reply signature", name, kemHash, key, epoch, called, restHash, context));
   const plaintext = bend(encode(changed([key, signature, epoch, generation, topicKey, ...rest], after)));
   const data = encode(["stringphone/1 reply", name, kemHash, context]);
-  const sealed = seal(KDF(sharedSecret, "reply key", name), ZERO_NONCE, data, plaintext);
+  const { provenSecret: proven } = facts;
+  const replyKey =
+    proven === undefined
+      ? KDF(sharedSecret, "reply key", name)
+      : KDF(sharedSecret, "returning reply key", name, proven);
+  const sealed = seal(replyKey, ZERO_NONCE, data, plaintext);
   return encode([1, 2, name.slice(0, 16), ciphertext, sealed]);
 }

@@ -428,7 +428,15 @@ describe("replies", () => {
       if (rejoinSecret === null || bob.topicId === undefined) throw new Error("no rooted topic was adopted");
       const { generation } = bob;
       const sponsorKey = hex(reply.senderKey);
-      return { accept: true, sponsorKey, topicId: hex(bob.topicId), ...shown, generation, rejoinSecret };
+      return {
+        accept: true,
+        sponsorKey,
+        returns: reply.isReturning,
+        topicId: hex(bob.topicId),
+        ...shown,
+        generation,
+        rejoinSecret,
+      };
     }) as RootedReplyCase["expect"];
   }
 
@@ -455,7 +463,8 @@ describe("replies", () => {
       head: unhex(rest.head),
       rejoinSecret: unhex(rest.rejoinSecret),
     };
-    const introduction = { wire: parsed, hash: binding, context: rest.context };
+    const provenSecret = rest.provenSecret === null ? undefined : unhex(rest.provenSecret);
+    const introduction = { wire: parsed, hash: binding, context: rest.context, provenSecret };
     return sealReply(new Identity(unhex(rest.seed)), content, introduction, unhex(rest.encapsulationSeed));
   }
 
