@@ -293,7 +293,7 @@ export class RootedPeer extends Peer {
     return this.counting()?.commitment;
   }
   /** The rejoin secret that the next introduction is proven with. */
-  get rejoinSecret(): Bytes | undefined {
+  override get rejoinSecret(): Bytes | undefined {
     return [...this.#epochs.values()].filter(({ rejoinSecret }) => rejoinSecret !== undefined).at(-1)?.rejoinSecret;
   }
   get epoch(): number {
@@ -482,16 +482,24 @@ export class RootedPeer extends Peer {
     };
   }
 
+  /** The epochs of the number that a proof names, and with whose rejoin secret it was made. */
+  #provenEpochs(introduction: Introduction, context: string): Epoch[] {
+    if (introduction.rejoin.length === 0) return [];
+    const { epoch: number, proof } = parseRejoin(introduction.rejoin);
+    return [...this.#epochs.values()].filter((epoch) => {
+      if (epoch.number !== number || epoch.rejoinSecret === undefined) return false;
+      return same(proofOf(epoch.rejoinSecret, { ...introduction, context }), proof);
+    });
+  }
+  protected override provenBy(introduction: Introduction, context: string): Bytes | undefined {
+    return this.#topic && this.#provenEpochs(introduction, context)[0]?.rejoinSecret;
+  }
+
   /** Whether a member shows that it had a key that it was given. */
   protected comesBack(introduction: Introduction, context: string): boolean {
-    const { senderKey, rejoin } = introduction;
-    const key = hex(senderKey);
-    if (rejoin.length === 0 || !this.known.isOn(key) || !this.known.wraps.has(key)) return false;
-    const { epoch: number, proof } = parseRejoin(rejoin);
-    return [...this.#epochs.values()].some((epoch) => {
-      if (epoch.number !== number || epoch.rejoinSecret === undefined) return false;
-      return this.#wasGiven(epoch, key) && same(proofOf(epoch.rejoinSecret, { ...introduction, context }), proof);
-    });
+    const key = hex(introduction.senderKey);
+    if (!this.known.isOn(key) || !this.known.wraps.has(key)) return false;
+    return this.#provenEpochs(introduction, context).some((epoch) => this.#wasGiven(epoch, key));
   }
 
   // What it does

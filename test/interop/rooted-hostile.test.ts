@@ -243,12 +243,13 @@ describe("coming back", () => {
         if (away === peer)
           expect(peer.receive(reply.accept, home)).toMatchObject({
             kind: "INTRODUCTION_REPLY",
+            returns: true,
             topicKey: { length: 80 },
           });
-        if (away === library) adopt(library, reply.accept);
+        if (away === library) expect(adopt(library, reply.accept)).toBe(true);
       }
       // The peer looked at its reply above, which is opened once; it asks again.
-      adopt(peer, house.answer(sponsor, house.introduce(peer)).reply);
+      expect(adopt(peer, house.answer(sponsor, house.introduce(peer)).reply)).toBe(true);
       agree(sponsor, peer, library);
       converse(sponsor, peer, library);
     });
@@ -287,7 +288,7 @@ describe("coming back", () => {
       if (!("accept" in reply)) throw new TypeError(reply.refuse);
       const thief = house.peer(seeds[0]);
       thief.holds(house.random.bytes(32), house.now);
-      thief.expect({ introduction, kemSeed, ...home });
+      thief.expect({ introduction, kemSeed, ...home, proven: peer.rejoinSecret });
       expect(refusal(() => adopt(thief, reply.accept))).toEqual({ refuse: "DECRYPTION_FAILED" });
       expect(thief.topicKey).toBeUndefined();
     });
