@@ -613,7 +613,9 @@ export class Topic {
   }
 
   /**
-   * Adopts the topic key of a reply, once a person compared the sponsor's fingerprint, and ends all introductions of ours.
+   * Adopts the topic key of a reply, once a person compared the sponsor's fingerprint, and ends all introductions of ours. No person is
+   * needed if its `standing` is "member" and it `isReturning`.
+   *
    * Call `addParticipant` with the sponsor's key after it, to read the sponsor.
    *
    * @param reply the bytes, or the very object that this topic's `decode` threw
