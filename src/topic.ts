@@ -118,7 +118,7 @@ import {
 } from "./options.js";
 import { expectKeyOrId, type Member, Members, Pins } from "./participants.js";
 import { Received, UnverifiedMessage } from "./received.js";
-import { unwrapTopicKey, wrapTopicKey } from "./rekey.js";
+import { unwrapReturn, wrapReturn } from "./rekey.js";
 import { type Mark, ReplayMemory } from "./replay.js";
 import { type Change, type Control, drawSalt, type Keep, participantOf, Rooted } from "./rooted.js";
 import { isSignedBy, openMessage, type Position, sealControl, sealMessage } from "./sealing.js";
@@ -594,9 +594,10 @@ export class Topic {
     const take = (): ReplyContent => {
       const handover = rooted.handover();
       if (wrap === undefined) return handover;
-      const wrapped = wrapTopicKey(handover.topicKey, wrap, hash);
+      // The rejoin secret as well: who has it can make replies that are taken without a person.
+      const wrapped = wrapReturn(handover, wrap, hash);
       wipe(handover.topicKey);
-      return { ...handover, topicKey: wrapped };
+      return { ...handover, topicKey: wrapped, rejoinSecret: new Uint8Array(0) };
     };
     // Also to who was admitted: it shows that we are no thief of a bare seed.
     return this.#sponsor.answer({ ...introduction, provenSecret: proven?.secret }, this.#identity, take, now);
@@ -646,13 +647,14 @@ export class Topic {
     const self = this.#identity.participant;
     const rooted = this.#rooted ?? this.#newRooted(content.salt, content.roots);
     rooted.expectTopic(content);
-    const topicKey =
-      content.topicKey.length === KEY_BYTES
-        ? new Uint8Array(content.topicKey)
-        : unwrapTopicKey(content.topicKey, self, this.#wrapKeys.pairs, binding);
-    if (topicKey === undefined) throw DecryptionError.withoutStack();
+    const { topicKey, rejoinSecret } = content;
+    const secrets =
+      topicKey.length === KEY_BYTES
+        ? { topicKey: new Uint8Array(topicKey), rejoinSecret: new Uint8Array(rejoinSecret) }
+        : unwrapReturn(topicKey, self, this.#wrapKeys.pairs, binding);
+    if (secrets === undefined) throw DecryptionError.withoutStack();
     try {
-      const checked = rooted.check({ ...content, topicKey }, sponsor.hex);
+      const checked = rooted.check({ ...content, ...secrets }, sponsor.hex);
       if (this.#rooted === undefined) this.#keyring.wipe();
       this.#rooted = rooted;
       const { adopted, changes } = rooted.adopt(checked, clock, runningTime());
@@ -661,7 +663,7 @@ export class Topic {
       this.#after(changes);
       return adopted;
     } finally {
-      wipe(topicKey);
+      wipe(secrets.topicKey, secrets.rejoinSecret);
     }
   }
 

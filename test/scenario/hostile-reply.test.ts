@@ -3,13 +3,21 @@
  * before, and stole bare seeds of others.
  */
 import { expect, it } from "vitest";
-import { diffieHellmanKeyPair, randomBytes } from "../../src/crypto.js";
-import { introductionHash, sealReply } from "../../src/discovery.js";
+import { diffieHellmanKeyPair, kemKeyPair, randomBytes } from "../../src/crypto.js";
+import { introductionHash, openReply, sealReply, signIntroduction } from "../../src/discovery.js";
 import { Identity } from "../../src/identity.js";
 import type { Topic } from "../../src/index.js";
-import { parse, parseControl, type ReplyContent, type WireIntroduction } from "../../src/message.js";
+import {
+  parse,
+  parseControl,
+  parseReplyPlaintext,
+  type ReplyContent,
+  type WireIntroduction,
+  type WireReply,
+} from "../../src/message.js";
 import { formatHead, headOf, makeRekey } from "../../src/rekey.js";
 import type { SavedTopic } from "../../src/state.js";
+import { formatWrap, signWrap } from "../../src/statements.js";
 import { TopicKey } from "../../src/topic-key.js";
 import { expectCode } from "../support/expect.js";
 import { openWire } from "../support/forge.js";
@@ -103,6 +111,28 @@ it("whoever takes it all the same, confirmed by a person, trusts the bare seed",
   const { carol } = all;
   expect(carol.parseReply(replyIn(forged(all, carol.constructIntro()), carol))).toBe(true);
   expect(carol.epoch).toBe(9);
+});
+
+it("nor does the removed one learn from an answer what others prove, with that admin's seed and what he knew", async () => {
+  const all = await removed();
+  const { root, admin, carol, bobs } = all;
+  // What she proves now, he does not know; so he asks for it in the name of the admin, who was there when he was.
+  const [old] = bobs.rooted?.rejoinSecrets ?? [];
+  if (old === undefined) throw new Error("no rejoin secret");
+  tell(root.rekey().wire, admin, carol);
+  const kem = kemKeyPair(randomBytes(32));
+  const version = all.world.clock.now + 1;
+  const wrap = formatWrap(signWrap(new Identity(SEEDS.admin), NAME, bytes(9), version));
+  const facts = { name: "", sentAt: version, context: NAME, wrapStatement: wrap, rejoin: old };
+  const intro = signIntroduction(new Identity(SEEDS.admin), kem.publicKey, facts);
+  expect(root.decode(intro)).toBeNull();
+  const own = { hash: introductionHash(intro), context: NAME, provenSecret: old.secret };
+  const { plaintext, isReturning } = openReply(parse(await answeredBy(all, root), 0) as WireReply, own, kem.secretKey);
+  expect(isReturning).toBe(true);
+  const { rejoinSecret, topicKey } = parseReplyPlaintext(plaintext);
+  expect(topicKey.length).toBeGreaterThan(32);
+  const secretOfNow = stolen(root).rooted?.rejoinSecrets.at(-1)?.secret;
+  expect(rejoinSecret).not.toEqual(secretOfNow);
 });
 
 it("whoever was removed after the epoch that is proved can make one, for who has heard of nothing since", async () => {
