@@ -20,6 +20,7 @@ import {
   type Place,
   person,
   type ReplyFacts,
+  type ReturnWrap,
   type Row,
   recipientsOf,
   rejoinSecretOf,
@@ -69,7 +70,7 @@ export interface MakeRootedReply {
   readonly context: string;
   readonly epoch: number;
   readonly generation: number;
-  /** Plain; in the reply it is wrapped once more where `returnWrap` says with what. */
+  /** Plain; in the reply it and the rejoin secret are wrapped once more where `returnWrap` says with what. */
   readonly topicKey: string;
   readonly returnWrap: { readonly wrapKey: string; readonly ephemeralSecret: string } | null;
   readonly salt: string;
@@ -295,9 +296,11 @@ class Replies {
   }
 
   /** To Bob's wrap key, unless another is named. */
-  wrapped(topicKey: Uint8Array, wrapKey = person("bob").wrapKey, introduction = this.introduction): Uint8Array {
-    const identityKey = person("bob").key;
-    return returnWrapOf({ topicKey, identityKey, wrapKey, ephemeralSecret: EPHEMERAL, introduction });
+  wrapped(topicKey: Uint8Array, more: Partial<ReturnWrap> = {}): Uint8Array {
+    const { key: identityKey, wrapKey } = person("bob");
+    const { introduction } = this;
+    const whole = { topicKey, rejoinSecret: FIRST_SECRET(), identityKey, wrapKey, introduction };
+    return returnWrapOf({ ...whole, ephemeralSecret: EPHEMERAL, ...more });
   }
 
   good(name: string, facts: Facts = {}, more: Good = {}): RootedReplyCase {
@@ -310,9 +313,12 @@ class Replies {
       head = commitmentOf(TOPIC_KEY),
     } = facts;
     const { statements = familyStatements(), rejoinSecret = FIRST_SECRET() } = facts;
-    const inside = more.returnWrap === undefined ? topicKey : this.wrapped(topicKey);
+    const inside =
+      more.returnWrap === undefined
+        ? { topicKey, rejoinSecret }
+        : { topicKey: this.wrapped(topicKey, { rejoinSecret }), rejoinSecret: NONE };
     const { provenSecret } = { provenSecret: this.#provenSecret, ...facts };
-    const wire = this.wire({ ...facts, topicKey: inside, salt: place.salt, roots: rootsOf(place) });
+    const wire = this.wire({ ...facts, ...inside, salt: place.salt, roots: rootsOf(place) });
     const returnWrap = { wrapKey: hex(person("bob").wrapKey), ephemeralSecret: hex(EPHEMERAL) };
     const known = this.#isMember ? [...familyStatements(), ...statements] : statements;
     const counted = known.filter((one) => !dropped.includes(one));
@@ -545,10 +551,10 @@ function refusedByContent(): RootedReplyCase[] {
       provenSecret: FIRST_SECRET(),
     }),
     member.bad("DECRYPTION_FAILED", "coming back: wrapped once more to another wrap key", {
-      topicKey: member.wrapped(TOPIC_KEY, person("carol").wrapKey),
+      topicKey: member.wrapped(TOPIC_KEY, { wrapKey: person("carol").wrapKey }),
     }),
     member.bad("DECRYPTION_FAILED", "coming back: wrapped once more for another introduction", {
-      topicKey: member.wrapped(TOPIC_KEY, person("bob").wrapKey, fresh.introduction),
+      topicKey: member.wrapped(TOPIC_KEY, { introduction: fresh.introduction }),
     }),
     member.bad("DECRYPTION_FAILED", "coming back: wrapped once more with an ephemeral key of low order", {
       topicKey: concat(new Uint8Array(32), member.wrapped(TOPIC_KEY).slice(32)),
@@ -604,6 +610,7 @@ function refusedByContent(): RootedReplyCase[] {
     member.bad("MALFORMED_MESSAGE", "coming back: a topic key that the head does not name, wrapped once more", {
       ...ofEpoch(one),
       topicKey: member.wrapped(OTHER_TOPIC_KEY),
+      rejoinSecret: NONE,
     }),
     fresh.bad("MALFORMED_MESSAGE", "a head of 31 bytes", { head: head.slice(1) }),
   ];
@@ -648,9 +655,20 @@ function refusedByForm(): RootedReplyCase[] {
     fresh.bad("MALFORMED_MESSAGE", "no head", { head: NONE }),
     fresh.bad("MALFORMED_MESSAGE", "no rejoin secret", { rejoinSecret: NONE }),
     fresh.bad("MALFORMED_MESSAGE", "a rejoin secret of 31 bytes", { rejoinSecret: new Uint8Array(31) }),
-    ...[33, 48, 79, 81].map((length) =>
+    ...[33, 48, 80, 111, 113].map((length) =>
       fresh.bad("MALFORMED_MESSAGE", `a topic key of ${length} bytes`, topicKey(length)),
     ),
+    fresh.bad("MALFORMED_MESSAGE", "a topic key wrapped once more, and a plain rejoin secret besides", {
+      topicKey: fresh.wrapped(TOPIC_KEY),
+      rejoinSecret: FIRST_SECRET(),
+    }),
+    fresh.bad("MALFORMED_MESSAGE", "a topic key wrapped once more without a rejoin secret", {
+      topicKey: fresh.wrapped(TOPIC_KEY, { rejoinSecret: NONE }),
+      rejoinSecret: NONE,
+    }),
+    fresh.bad("MALFORMED_MESSAGE", "the same, with a plain rejoin secret", {
+      topicKey: fresh.wrapped(TOPIC_KEY, { rejoinSecret: NONE }),
+    }),
     fresh.bad("MALFORMED_MESSAGE", "epoch 2^35 + 1", { epoch: 2 ** 35 + 1 }),
     fresh.bad("MALFORMED_MESSAGE", "generation 2^40 + 1", { generation: 2 ** 40 + 1 }),
     fresh.bad("MALFORMED_MESSAGE", "a byte after the plaintext", { bend: (plaintext) => concat(plaintext, [0]) }),

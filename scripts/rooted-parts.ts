@@ -383,20 +383,22 @@ export const introductionHashOf = (introduction: Uint8Array): Uint8Array => H("i
 
 export interface ReturnWrap {
   readonly topicKey: Uint8Array;
+  readonly rejoinSecret: Uint8Array;
   readonly identityKey: Uint8Array;
   readonly wrapKey: Uint8Array;
   readonly ephemeralSecret: Uint8Array;
   readonly introduction: Uint8Array;
 }
 
-/** A topic key that is wrapped once more, for who comes back. */
-export function returnWrapOf({ topicKey, identityKey, wrapKey, ephemeralSecret, introduction }: ReturnWrap) {
+/** A topic key and a rejoin secret that are wrapped once more, for who comes back. */
+export function returnWrapOf(facts: ReturnWrap) {
+  const { topicKey, rejoinSecret, identityKey, wrapKey, ephemeralSecret, introduction } = facts;
   const { publicKey: ephemeralKey } = diffieHellmanKeyPair(ephemeralSecret);
   const shared = diffieHellman(ephemeralSecret, wrapKey);
   if (shared === undefined) throw new Error("a wrap key of low order");
   const binding = introductionHashOf(introduction);
   const key = KDF(shared, "return wrap", ephemeralKey, identityKey, wrapKey, binding);
-  return concat(ephemeralKey, seal(key, ZERO_NONCE, NONE, topicKey));
+  return concat(ephemeralKey, seal(key, ZERO_NONCE, NONE, concat(topicKey, rejoinSecret)));
 }
 
 export interface ReplyFacts {
@@ -407,7 +409,7 @@ export interface ReplyFacts {
   readonly context?: string;
   readonly epoch?: number;
   readonly generation?: number;
-  /** 32 bytes, or 80. */
+  /** 32 bytes, or 112. */
   readonly topicKey?: Uint8Array;
   readonly salt?: Uint8Array;
   readonly roots?: readonly Uint8Array[];
@@ -426,7 +428,8 @@ export function replyOf(facts: ReplyFacts): Uint8Array {
   const { sponsor = "alice", signer = sponsor, introduction, context = CONTEXT, epoch = 0, generation = 0 } = facts;
   const { topicKey = TOPIC_KEY, salt = KITCHEN.salt, roots = rootsOf(KITCHEN) } = facts;
   const { statements = familyStatements(), head = commitmentOf(TOPIC_KEY) } = facts;
-  const { rejoinSecret = rejoinSecretOf(TOPIC_KEY), after, bend = (same) => same } = facts;
+  const wrapped = topicKey.length === 112;
+  const { rejoinSecret = wrapped ? NONE : rejoinSecretOf(TOPIC_KEY), after, bend = (same) => same } = facts;
   const kemKey = (decode(introduction, { maxDepth: 1, maxItems: 10, maxTextBytes: 64 }) as CborItem[])[3];
   const encapsulated = kemEncapsulate(kemKey as Uint8Array, facts.encapsulationSeed);
   if (encapsulated === undefined) throw new Error("not a KEM key");
@@ -436,7 +439,6 @@ export function replyOf(facts: ReplyFacts): Uint8Array {
   const rest = [salt, roots, statements, head, rejoinSecret];
   const restHash = H("reply rest", generation, ...rest);
   const { key } = person(sponsor);
-  const wrapped = topicKey.length === 80;
   const called = wrapped ? H("return wrap", topicKey) : KDF(concat(topicKey).slice(0, 32), "commitment");
   const signature = signedBy(signer, H("reply signature", name, kemHash, key, epoch, called, restHash, context));
   const plaintext = bend(encode(changed([key, signature, epoch, generation, topicKey, ...rest], after)));
