@@ -275,7 +275,7 @@ export const bareHandover = (topicKey: Bytes, generation: number): Handover => (
 });
 const replyDigest = (hash: Bytes, kem: Bytes, sponsor: Bytes, given: Handover, context: string): Bytes => {
   const { epoch, generation, topicKey, salt, roots, statements, head, rejoinSecret } = given;
-  const named = topicKey.length === 80 ? H("return wrap", topicKey) : commitmentOf(topicKey);
+  const named = topicKey.length === 112 ? H("return wrap", topicKey) : commitmentOf(topicKey);
   const rest = H("reply rest", generation, salt, roots, statements, head, rejoinSecret);
   return H("reply signature", hash, kem, sponsor, epoch, named, rest, context);
 };
@@ -365,8 +365,9 @@ function readBare(items: Item[]): Handover {
 
 function readRooted(items: Item[], roots: Bytes[]): Handover {
   const [epoch, generation] = [numberOf(items[2], MAX_EPOCH), numberOf(items[3], MAX_GENERATION)];
-  const [topicKey, salt, rejoinSecret] = [bytesOf(items[4], 32, 80), bytesOf(items[5], 16), bytesOf(items[9], 32)];
-  if (topicKey.length !== 32 && topicKey.length !== 80) malformed("topic key of another length");
+  const [topicKey, salt] = [bytesOf(items[4], 32, 112), bytesOf(items[5], 16)];
+  if (topicKey.length !== 32 && topicKey.length !== 112) malformed("topic key of another length");
+  const rejoinSecret = bytesOf(items[9], topicKey.length === 32 ? 32 : 0);
   if (new Set(roots.map(hex)).size < roots.length) malformed("a root twice");
   const statements = listOf(items[7], 65_536, [MIN_STATEMENT, MAX_STATEMENT]);
   const head = bytesOf(items[8], 32, MAX_CONTROL);

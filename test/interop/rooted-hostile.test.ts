@@ -244,7 +244,8 @@ describe("coming back", () => {
           expect(peer.receive(reply.accept, home)).toMatchObject({
             kind: "INTRODUCTION_REPLY",
             returns: true,
-            topicKey: { length: 80 },
+            topicKey: { length: 112 },
+            rejoinSecret: { length: 0 },
           });
         if (away === library) expect(adopt(library, reply.accept)).toBe(true);
       }
@@ -465,12 +466,12 @@ test("a reply with a root of small order, whose topic key does not open either",
   const given = {
     epoch: 0,
     generation: 0,
-    topicKey: house.random.bytes(80),
+    topicKey: house.random.bytes(112),
     salt: house.random.bytes(16),
     roots: [publicKeyOf(seed), new Uint8Array(32)],
     statements: [],
     head: house.random.bytes(32),
-    rejoinSecret: house.random.bytes(32),
+    rejoinSecret: none,
   };
   const [peer, library] = [house.peer(), await house.library()];
   for (const newcomer of [peer, library]) {

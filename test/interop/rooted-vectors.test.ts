@@ -311,11 +311,14 @@ describe("replies", () => {
     if (make !== undefined) {
       const { returnWrap: again, epoch, generation } = make;
       const to = again && { identity: publicKeyOf(seed), wrapKey: unhex(again.wrapKey), introduction };
-      const plain = unhex(make.topicKey);
-      const topicKey = again && to ? wrapOnceMore(plain, unhex(again.ephemeralSecret), to) : plain;
+      const plain = { topicKey: unhex(make.topicKey), rejoinSecret: unhex(make.rejoinSecret) };
+      const secrets =
+        again && to
+          ? { topicKey: wrapOnceMore(plain, unhex(again.ephemeralSecret), to), rejoinSecret: new Uint8Array() }
+          : plain;
       const lists = { roots: unhexAll(make.roots), statements: unhexAll(make.statements) };
-      const bytes = { salt: unhex(make.salt), head: unhex(make.head), rejoinSecret: unhex(make.rejoinSecret) };
-      const given: Handover = { epoch, generation, topicKey, ...lists, ...bytes };
+      const bytes = { salt: unhex(make.salt), head: unhex(make.head) };
+      const given: Handover = { epoch, generation, ...secrets, ...lists, ...bytes };
       const facts = {
         seed: unhex(make.seed),
         introduction,
