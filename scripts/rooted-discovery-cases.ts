@@ -20,6 +20,7 @@ import {
   type Place,
   person,
   type ReplyFacts,
+  type ReturnWrap,
   type Row,
   recipientsOf,
   rejoinSecretOf,
@@ -69,7 +70,7 @@ export interface MakeRootedReply {
   readonly context: string;
   readonly epoch: number;
   readonly generation: number;
-  /** Plain; in the reply it is wrapped once more where `returnWrap` says with what. */
+  /** Plain; in the reply it and the rejoin secret are wrapped once more where `returnWrap` says with what. */
   readonly topicKey: string;
   readonly returnWrap: { readonly wrapKey: string; readonly ephemeralSecret: string } | null;
   readonly salt: string;
@@ -77,6 +78,8 @@ export interface MakeRootedReply {
   readonly statements: readonly string[];
   readonly head: string;
   readonly rejoinSecret: string;
+  /** The rejoin secret that the introduction proved; `null` where the sponsor has it not, or it proved none. */
+  readonly provenSecret: string | null;
 }
 
 export interface RootedReplyCase {
@@ -91,6 +94,8 @@ export interface RootedReplyCase {
     | {
         readonly accept: true;
         readonly sponsorKey: string;
+        /** Whether the sponsor had the rejoin secret that the introduction proved. */
+        readonly returns: boolean;
         readonly topicId: string;
         readonly roster: readonly Row[];
         readonly digest: string;
@@ -252,6 +257,9 @@ const encapsulationSeed = concat(named("encapsulation 1"), named("encapsulation 
 
 type Facts = Omit<ReplyFacts, "introduction" | "encapsulationSeed">;
 
+/** Of who has not the rejoin secret that the introduction proved. */
+const UNKNOWING = { provenSecret: undefined };
+
 interface Good {
   readonly standings?: Standings;
   /** Where that is not what the reply says. */
@@ -267,12 +275,15 @@ interface Good {
 /** To Bob, who knows of no roster, or is a member that comes back. */
 class Replies {
   readonly #isMember: boolean;
+  /** That the introduction proves. */
+  readonly #provenSecret: Uint8Array | undefined;
   readonly introduction: Uint8Array;
 
-  constructor(isMember: boolean, introduction?: Uint8Array) {
+  constructor(isMember: boolean, again?: IntroductionFacts & { readonly rejoin: { readonly secret: Uint8Array } }) {
     this.#isMember = isMember;
-    const rejoin = { epoch: 0, secret: FIRST_SECRET() };
-    this.introduction = introduction ?? introductionOf(isMember ? { rejoin } : {});
+    const facts = again ?? { rejoin: { epoch: 0, secret: FIRST_SECRET() } };
+    this.#provenSecret = isMember ? facts.rejoin.secret : undefined;
+    this.introduction = introductionOf(isMember ? facts : {});
   }
 
   get #receiver(): RootedReplyCase["receiver"] {
@@ -280,13 +291,16 @@ class Replies {
   }
 
   wire(facts: Facts): Uint8Array {
-    return replyOf({ ...facts, introduction: this.introduction, encapsulationSeed });
+    const provenSecret = this.#provenSecret;
+    return replyOf({ provenSecret, ...facts, introduction: this.introduction, encapsulationSeed });
   }
 
   /** To Bob's wrap key, unless another is named. */
-  wrapped(topicKey: Uint8Array, wrapKey = person("bob").wrapKey, introduction = this.introduction): Uint8Array {
-    const identityKey = person("bob").key;
-    return returnWrapOf({ topicKey, identityKey, wrapKey, ephemeralSecret: EPHEMERAL, introduction });
+  wrapped(topicKey: Uint8Array, more: Partial<ReturnWrap> = {}): Uint8Array {
+    const { key: identityKey, wrapKey } = person("bob");
+    const { introduction } = this;
+    const whole = { topicKey, rejoinSecret: FIRST_SECRET(), identityKey, wrapKey, introduction };
+    return returnWrapOf({ ...whole, ephemeralSecret: EPHEMERAL, ...more });
   }
 
   good(name: string, facts: Facts = {}, more: Good = {}): RootedReplyCase {
@@ -299,8 +313,12 @@ class Replies {
       head = commitmentOf(TOPIC_KEY),
     } = facts;
     const { statements = familyStatements(), rejoinSecret = FIRST_SECRET() } = facts;
-    const inside = more.returnWrap === undefined ? topicKey : this.wrapped(topicKey);
-    const wire = this.wire({ ...facts, topicKey: inside, salt: place.salt, roots: rootsOf(place) });
+    const inside =
+      more.returnWrap === undefined
+        ? { topicKey, rejoinSecret }
+        : { topicKey: this.wrapped(topicKey, { rejoinSecret }), rejoinSecret: NONE };
+    const { provenSecret } = { provenSecret: this.#provenSecret, ...facts };
+    const wire = this.wire({ ...facts, ...inside, salt: place.salt, roots: rootsOf(place) });
     const returnWrap = { wrapKey: hex(person("bob").wrapKey), ephemeralSecret: hex(EPHEMERAL) };
     const known = this.#isMember ? [...familyStatements(), ...statements] : statements;
     const counted = known.filter((one) => !dropped.includes(one));
@@ -320,12 +338,14 @@ class Replies {
         statements: statements.map(hex),
         head: hex(head),
         rejoinSecret: hex(rejoinSecret),
+        provenSecret: provenSecret === undefined ? null : hex(provenSecret),
       },
       wire: hex(wire),
       receiver: this.#receiver,
       expect: {
         accept: true,
         sponsorKey: person(sponsor).hex,
+        returns: provenSecret !== undefined,
         topicId: hex(topicIdOf(place)),
         roster: rowsOf(standings),
         digest: hex(digestOf(counted, standings)),
@@ -412,6 +432,13 @@ function goodReplies(): RootedReplyCase[] {
       { returnWrap: true, standings: { ...FAMILY, erin: ["reader", 1] } },
     ),
     member.good("coming back: without the statements that we have", { statements: [] }, { returnWrap: true }),
+    member.good("coming back: by an admin that is no root", { ...ofEpoch(one), sponsor: "dave" }, { returnWrap: true }),
+    member.good("coming back: by a sponsor that has not the rejoin secret", { ...ofEpoch(one), ...UNKNOWING }),
+    member.good(
+      "coming back: by one that has it not, wrapped once more",
+      { ...ofEpoch(one), ...UNKNOWING },
+      { returnWrap: true },
+    ),
   ];
 }
 
@@ -429,11 +456,11 @@ function twice(): RootedReplyCase[] {
     wrap: wrapWithin("bob"),
     sentAt: NOW + 1,
   };
-  const introduction = introductionOf({ ...facts, kem: "Bob again" });
-  const again = new Replies(true, introduction);
+  const again = new Replies(true, { ...facts, kem: "Bob again" });
   const after = (given: Facts, then: RootedReplyCase): RootedReplyCase => {
     const wire = hex(first.wire({ statements: [], ...given }));
-    return { ...then, before: { wire, introduction: hex(introduction), kemSeed: hex(kemSeedOf("Bob again")) } };
+    const introduction = hex(again.introduction);
+    return { ...then, before: { wire, introduction, kemSeed: hex(kemSeedOf("Bob again")) } };
   };
   return [
     after(
@@ -455,6 +482,18 @@ function twice(): RootedReplyCase[] {
       again.good(
         "coming back twice: a generation that is beyond what the first key is read to",
         of(4097, OTHER_TOPIC_KEY),
+      ),
+    ),
+    after(
+      of(0),
+      again.good("coming back twice: by a sponsor that has not the rejoin secret", { ...of(3), ...UNKNOWING }),
+    ),
+    after(
+      of(0),
+      again.bad(
+        "DECRYPTION_FAILED",
+        "coming back twice: sealed under the rejoin secret of the epoch before, which we have too",
+        { ...of(3), provenSecret: FIRST_SECRET() },
       ),
     ),
     after(
@@ -501,11 +540,21 @@ function refusedByContent(): RootedReplyCase[] {
       head: NONE,
       rejoinSecret: NONE,
     }),
+    member.bad("DECRYPTION_FAILED", "coming back: sealed under the rejoin secret of another epoch", {
+      ...ofEpoch(one),
+      provenSecret: rejoinSecretOf(one.topicKey),
+    }),
+    member.bad("DECRYPTION_FAILED", "coming back: sealed under the topic key itself for a rejoin secret", {
+      provenSecret: TOPIC_KEY,
+    }),
+    fresh.bad("DECRYPTION_FAILED", "sealed under a rejoin secret that the introduction did not prove", {
+      provenSecret: FIRST_SECRET(),
+    }),
     member.bad("DECRYPTION_FAILED", "coming back: wrapped once more to another wrap key", {
-      topicKey: member.wrapped(TOPIC_KEY, person("carol").wrapKey),
+      topicKey: member.wrapped(TOPIC_KEY, { wrapKey: person("carol").wrapKey }),
     }),
     member.bad("DECRYPTION_FAILED", "coming back: wrapped once more for another introduction", {
-      topicKey: member.wrapped(TOPIC_KEY, person("bob").wrapKey, fresh.introduction),
+      topicKey: member.wrapped(TOPIC_KEY, { introduction: fresh.introduction }),
     }),
     member.bad("DECRYPTION_FAILED", "coming back: wrapped once more with an ephemeral key of low order", {
       topicKey: concat(new Uint8Array(32), member.wrapped(TOPIC_KEY).slice(32)),
@@ -561,6 +610,7 @@ function refusedByContent(): RootedReplyCase[] {
     member.bad("MALFORMED_MESSAGE", "coming back: a topic key that the head does not name, wrapped once more", {
       ...ofEpoch(one),
       topicKey: member.wrapped(OTHER_TOPIC_KEY),
+      rejoinSecret: NONE,
     }),
     fresh.bad("MALFORMED_MESSAGE", "a head of 31 bytes", { head: head.slice(1) }),
   ];
@@ -605,9 +655,20 @@ function refusedByForm(): RootedReplyCase[] {
     fresh.bad("MALFORMED_MESSAGE", "no head", { head: NONE }),
     fresh.bad("MALFORMED_MESSAGE", "no rejoin secret", { rejoinSecret: NONE }),
     fresh.bad("MALFORMED_MESSAGE", "a rejoin secret of 31 bytes", { rejoinSecret: new Uint8Array(31) }),
-    ...[33, 48, 79, 81].map((length) =>
+    ...[33, 48, 80, 111, 113].map((length) =>
       fresh.bad("MALFORMED_MESSAGE", `a topic key of ${length} bytes`, topicKey(length)),
     ),
+    fresh.bad("MALFORMED_MESSAGE", "a topic key wrapped once more, and a plain rejoin secret besides", {
+      topicKey: fresh.wrapped(TOPIC_KEY),
+      rejoinSecret: FIRST_SECRET(),
+    }),
+    fresh.bad("MALFORMED_MESSAGE", "a topic key wrapped once more without a rejoin secret", {
+      topicKey: fresh.wrapped(TOPIC_KEY, { rejoinSecret: NONE }),
+      rejoinSecret: NONE,
+    }),
+    fresh.bad("MALFORMED_MESSAGE", "the same, with a plain rejoin secret", {
+      topicKey: fresh.wrapped(TOPIC_KEY, { rejoinSecret: NONE }),
+    }),
     fresh.bad("MALFORMED_MESSAGE", "epoch 2^35 + 1", { epoch: 2 ** 35 + 1 }),
     fresh.bad("MALFORMED_MESSAGE", "generation 2^40 + 1", { generation: 2 ** 40 + 1 }),
     fresh.bad("MALFORMED_MESSAGE", "a byte after the plaintext", { bend: (plaintext) => concat(plaintext, [0]) }),

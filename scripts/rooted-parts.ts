@@ -383,20 +383,22 @@ export const introductionHashOf = (introduction: Uint8Array): Uint8Array => H("i
 
 export interface ReturnWrap {
   readonly topicKey: Uint8Array;
+  readonly rejoinSecret: Uint8Array;
   readonly identityKey: Uint8Array;
   readonly wrapKey: Uint8Array;
   readonly ephemeralSecret: Uint8Array;
   readonly introduction: Uint8Array;
 }
 
-/** A topic key that is wrapped once more, for who comes back. */
-export function returnWrapOf({ topicKey, identityKey, wrapKey, ephemeralSecret, introduction }: ReturnWrap) {
+/** A topic key and a rejoin secret that are wrapped once more, for who comes back. */
+export function returnWrapOf(facts: ReturnWrap) {
+  const { topicKey, rejoinSecret, identityKey, wrapKey, ephemeralSecret, introduction } = facts;
   const { publicKey: ephemeralKey } = diffieHellmanKeyPair(ephemeralSecret);
   const shared = diffieHellman(ephemeralSecret, wrapKey);
   if (shared === undefined) throw new Error("a wrap key of low order");
   const binding = introductionHashOf(introduction);
   const key = KDF(shared, "return wrap", ephemeralKey, identityKey, wrapKey, binding);
-  return concat(ephemeralKey, seal(key, ZERO_NONCE, NONE, topicKey));
+  return concat(ephemeralKey, seal(key, ZERO_NONCE, NONE, concat(topicKey, rejoinSecret)));
 }
 
 export interface ReplyFacts {
@@ -407,13 +409,15 @@ export interface ReplyFacts {
   readonly context?: string;
   readonly epoch?: number;
   readonly generation?: number;
-  /** 32 bytes, or 80. */
+  /** 32 bytes, or 112. */
   readonly topicKey?: Uint8Array;
   readonly salt?: Uint8Array;
   readonly roots?: readonly Uint8Array[];
   readonly statements?: readonly Uint8Array[];
   readonly head?: Uint8Array;
   readonly rejoinSecret?: Uint8Array;
+  /** The rejoin secret that the introduction proved, where the sponsor has it. */
+  readonly provenSecret?: Uint8Array | undefined;
   /** Items of the plaintext in the place of others, after the signature. */
   readonly after?: Changes;
   /** What is done to the plaintext before it is sealed. */
@@ -424,7 +428,8 @@ export function replyOf(facts: ReplyFacts): Uint8Array {
   const { sponsor = "alice", signer = sponsor, introduction, context = CONTEXT, epoch = 0, generation = 0 } = facts;
   const { topicKey = TOPIC_KEY, salt = KITCHEN.salt, roots = rootsOf(KITCHEN) } = facts;
   const { statements = familyStatements(), head = commitmentOf(TOPIC_KEY) } = facts;
-  const { rejoinSecret = rejoinSecretOf(TOPIC_KEY), after, bend = (same) => same } = facts;
+  const wrapped = topicKey.length === 112;
+  const { rejoinSecret = wrapped ? NONE : rejoinSecretOf(TOPIC_KEY), after, bend = (same) => same } = facts;
   const kemKey = (decode(introduction, { maxDepth: 1, maxItems: 10, maxTextBytes: 64 }) as CborItem[])[3];
   const encapsulated = kemEncapsulate(kemKey as Uint8Array, facts.encapsulationSeed);
   if (encapsulated === undefined) throw new Error("not a KEM key");
@@ -434,11 +439,15 @@ export function replyOf(facts: ReplyFacts): Uint8Array {
   const rest = [salt, roots, statements, head, rejoinSecret];
   const restHash = H("reply rest", generation, ...rest);
   const { key } = person(sponsor);
-  const wrapped = topicKey.length === 80;
   const called = wrapped ? H("return wrap", topicKey) : KDF(concat(topicKey).slice(0, 32), "commitment");
   const signature = signedBy(signer, H("reply signature", name, kemHash, key, epoch, called, restHash, context));
   const plaintext = bend(encode(changed([key, signature, epoch, generation, topicKey, ...rest], after)));
   const data = encode(["stringphone/1 reply", name, kemHash, context]);
-  const sealed = seal(KDF(sharedSecret, "reply key", name), ZERO_NONCE, data, plaintext);
+  const { provenSecret: proven } = facts;
+  const replyKey =
+    proven === undefined
+      ? KDF(sharedSecret, "reply key", name)
+      : KDF(sharedSecret, "returning reply key", name, proven);
+  const sealed = seal(replyKey, ZERO_NONCE, data, plaintext);
   return encode([1, 2, name.slice(0, 16), ciphertext, sealed]);
 }

@@ -37,6 +37,7 @@ const LABELS = {
   introductionSignature: "stringphone/1 introduction signature",
   reply: "stringphone/1 reply",
   replyKey: "stringphone/1 reply key",
+  returningReplyKey: "stringphone/1 returning reply key",
   replyRest: "stringphone/1 reply rest",
   replySignature: "stringphone/1 reply signature",
   kemCiphertext: "stringphone/1 kem ciphertext",

@@ -102,8 +102,14 @@ interface ReplyBinding {
   readonly context: string;
 }
 
-function replyKey(sharedSecret: Uint8Array, binding: ReplyBinding): Uint8Array {
-  return kdf(sharedSecret, "replyKey", binding.introductionHash);
+/** With the rejoin secret that the introduction proved, where the sponsor has it: nobody else can make such a reply, whatever seed he stole. */
+function replyKey(
+  sharedSecret: Uint8Array,
+  { introductionHash: name }: ReplyBinding,
+  provenSecret: Uint8Array | undefined,
+): Uint8Array {
+  if (provenSecret === undefined) return kdf(sharedSecret, "replyKey", name);
+  return kdf(sharedSecret, "returningReplyKey", name, provenSecret);
 }
 
 function replyData({ introductionHash: name, kemCiphertext, context }: ReplyBinding): Uint8Array {
@@ -181,11 +187,20 @@ export function signIntroduction(identity: Identity, kemPublicKey: Uint8Array, f
   return formatIntroduction({ ...introduction, signature: identity.sign(introductionDigest(introduction, context)) });
 }
 
+/** What is to be answered. */
+export interface Addressee {
+  readonly wire: WireIntroduction;
+  readonly hash: Uint8Array;
+  readonly context: string;
+  /** The rejoin secret with which its proof was made, where we have it. */
+  readonly provenSecret?: Uint8Array | undefined;
+}
+
 /** Encrypts the topic key to one introduction. `kemSeed` is 64 random bytes, used for nothing else. */
 export function sealReply(
   identity: Identity,
   content: ReplyContent,
-  introduction: { wire: WireIntroduction; hash: Uint8Array; context: string },
+  introduction: Addressee,
   kemSeed: Uint8Array,
 ): Uint8Array {
   const encapsulated = kemEncapsulate(introduction.wire.kemPublicKey, kemSeed);
@@ -198,7 +213,7 @@ export function sealReply(
   const binding = { introductionHash: introduction.hash, kemCiphertext, context: introduction.context };
   const sponsorKey = identity.participant.publicKey;
   const signature = identity.sign(replyDigest(binding, sponsorKey, nameOf(content.topicKey), content));
-  const key = replyKey(sharedSecret, binding);
+  const key = replyKey(sharedSecret, binding, introduction.provenSecret);
   const plaintext = formatReplyPlaintext({ sponsorKey, signature, ...content });
   try {
     const ciphertext = seal(key, zeroNonce, replyData(binding), plaintext);
@@ -215,25 +230,34 @@ export interface OpenedReply {
   /** What it says, as it came: read, it takes many times as much memory. Wiped with the introduction. */
   readonly plaintext: Uint8Array;
   readonly introductionHash: Uint8Array;
+  /** Whether the sponsor had the rejoin secret that the introduction proved. */
+  readonly isReturning: boolean;
 }
 
-/** Decrypts and verifies a reply to the introduction whose KEM secret this is. */
+/** Decrypts and verifies a reply to the introduction whose KEM secret this is, and which proved this rejoin secret, if any. */
 export function openReply(
   wire: WireReply,
-  introduction: { hash: Uint8Array; context: string },
+  introduction: { hash: Uint8Array; context: string; provenSecret?: Uint8Array | undefined },
   kemSecretKey: Uint8Array,
 ): OpenedReply {
   const sharedSecret = kemDecapsulate(wire.kemCiphertext, kemSecretKey);
   if (sharedSecret === undefined) throw DecryptionError.withoutStack();
   const { kemCiphertext, ciphertext } = wire;
   const binding = { introductionHash: introduction.hash, kemCiphertext, context: introduction.context };
-  const key = replyKey(sharedSecret, binding);
-  const plaintext = open(key, zeroNonce, replyData(binding), ciphertext);
-  wipe(sharedSecret, key);
+  const openWith = (provenSecret: Uint8Array | undefined): Uint8Array | undefined => {
+    const key = replyKey(sharedSecret, binding, provenSecret);
+    const opened = open(key, zeroNonce, replyData(binding), ciphertext);
+    wipe(key);
+    return opened;
+  };
+  const { provenSecret } = introduction;
+  const returning = provenSecret === undefined ? undefined : openWith(provenSecret);
+  const plaintext = returning ?? openWith(undefined);
+  wipe(sharedSecret);
   if (plaintext === undefined) throw DecryptionError.withoutStack();
   try {
     const sponsor = verifyReply(plaintext, binding);
-    return { sponsor, plaintext, introductionHash: introduction.hash };
+    return { sponsor, plaintext, introductionHash: introduction.hash, isReturning: returning !== undefined };
   } catch (error) {
     wipe(plaintext);
     throw error;
@@ -257,13 +281,15 @@ interface Outstanding {
   readonly hash: Uint8Array;
   readonly context: string;
   readonly kemSecretKey: Uint8Array;
+  /** The rejoin secret that it proved, a copy. */
+  readonly provenSecret: Uint8Array | undefined;
   readonly deadline: number;
   readonly timer: ReturnType<typeof setTimeout>;
   /** By hash of the reply; `undefined` for one that did not open, or was dropped. */
   readonly replies: Map<string, OpenedReply | undefined>;
 }
 
-/** Our own introductions that wait for a reply. Their KEM secrets never leave this object and are never saved. */
+/** Our own introductions that wait for a reply. Their secrets never leave this object and are never saved. */
 export class Newcomer {
   readonly #outstanding = new Map<string, Outstanding>();
   readonly #made = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
@@ -284,6 +310,7 @@ export class Newcomer {
       hash: name,
       context: facts.context,
       kemSecretKey: secretKey,
+      provenSecret: facts.rejoin === undefined ? undefined : new Uint8Array(facts.rejoin.secret),
       deadline: runningTime() + INTRODUCTION_LIFETIME,
       timer,
       replies: new Map(),
@@ -363,7 +390,7 @@ export class Newcomer {
     if (introduction === undefined) return;
     this.#outstanding.delete(id);
     clearTimeout(introduction.timer);
-    wipe(introduction.kemSecretKey);
+    wipe(introduction.kemSecretKey, introduction.provenSecret);
     for (const reply of introduction.replies.values()) wipe(reply?.plaintext);
   }
 }
@@ -445,7 +472,7 @@ export class Sponsor {
 
   /** Answers a verified introduction, once, and while it is recent. What to give is taken when nothing else can refuse. */
   answer(
-    introduction: VerifiedIntroduction,
+    introduction: VerifiedIntroduction & Addressee,
     identity: Identity,
     take: () => ReplyContent,
     now: number | undefined,

@@ -50,6 +50,12 @@ export interface Reply {
   /** What a person compares with the sponsor's screen before adopting the key: 120 bits. */
   readonly fingerprint: string;
   readonly standing: Standing;
+  /**
+   * Whether the sponsor shows that it had the key of the epoch that our introduction proved to know, as nobody has who was removed before
+   * that epoch, and no thief of a bare seed. Only with it, and a `standing` of "member", may a program take a reply without a person: to
+   * confirm another is to trust whoever has the sponsor's seed. Never in a topic without a roster, nor to a newcomer.
+   */
+  readonly isReturning: boolean;
 }
 
 /** The base of every error of this library. `code` tells them apart. */

@@ -105,8 +105,8 @@ export const MAX_SIGNED_AGAIN = 256;
 export const MIN_STATEMENT_BYTES = 128;
 /** Bytes of what makes the id of a topic its own. */
 export const SALT_BYTES = 16;
-/** Bytes of a topic key that is wrapped once more, for somebody who comes back: an X25519 key, the key and a tag. */
-export const RETURN_WRAP_BYTES = 80;
+/** Bytes of a topic key and a rejoin secret that are wrapped once more, for somebody who comes back: behind an X25519 key, and with a tag. */
+export const RETURN_WRAP_BYTES = 112;
 /** Greatest epoch that a reply may tell of: from there on, nobody who is told it comes to the end of all epochs by rekeys. */
 export const MAX_TOLD_EPOCH = 2 ** 34;
 /** Epochs of one issuer that are remembered: the latest. */

@@ -122,7 +122,7 @@ export interface ReplyPlaintext extends ReplyContent {
 
 /** What a sponsor gives: all that somebody needs to take part. A topic without roots has the values of `UNROOTED` behind the key. */
 export interface ReplyContent extends RootedReply {
-  /** 32 bytes; or wrapped once more for somebody who comes back. */
+  /** 32 bytes; or wrapped once more for somebody who comes back, together with the rejoin secret. */
   readonly topicKey: Uint8Array;
 }
 
@@ -135,6 +135,7 @@ export interface RootedReply {
   readonly statements: readonly Uint8Array[];
   /** The commitment of a topic's first key, or the head of the rekey that started the epoch. */
   readonly head: Uint8Array;
+  /** 32 bytes; none where it is wrapped with the topic key. */
   readonly rejoinSecret: Uint8Array;
 }
 
@@ -450,13 +451,13 @@ export function parseReplyPlaintext(bytes: Uint8Array): ReplyPlaintext {
   const roots = listItem("roots", items[6], KEY_BYTES, KEY_BYTES);
   const statements = listItem("statements", items[7], MIN_STATEMENT_BYTES, MAX_STATEMENT_BYTES);
   const head = bytesItem("a head", items[8], isRooted ? KEY_BYTES : 0, isRooted ? MAX_CONTROL_BYTES : 0);
-  const rejoinSecret = bytesItem("a rejoin secret", items[9], isRooted ? KEY_BYTES : 0);
+  const isWrapped = topicKey.length === RETURN_WRAP_BYTES;
+  const rejoinSecret = bytesItem("a rejoin secret", items[9], isRooted && !isWrapped ? KEY_BYTES : 0);
   const isFit = isRooted
     ? salt.length === SALT_BYTES && roots.length > 0 && roots.length <= MAX_ROOTS
     : roots.length === 0 && statements.length === 0;
   if (!isFit) malformed("a salt of 16 bytes and 1 to 16 roots; or of a topic without roots, nothing");
-  if (topicKey.length !== KEY_BYTES && topicKey.length !== RETURN_WRAP_BYTES)
-    malformed("a topic key, plain or wrapped");
+  if (topicKey.length !== KEY_BYTES && !isWrapped) malformed("a topic key, plain or wrapped");
   return {
     sponsorKey: bytesItem("a sponsor's key", items[0], KEY_BYTES),
     signature: bytesItem("a signature", items[1], SIGNATURE_BYTES),

@@ -316,37 +316,50 @@ function openWrap(
   return undefined;
 }
 
-/** Wraps a topic key once more, for who comes back: to the wrap key that it had before. */
-export function wrapTopicKey(topicKey: Uint8Array, recipient: Recipient, binding: Uint8Array): Uint8Array {
+/** What a reply gives only to who has the wrap secret, where somebody comes back. */
+export interface ReturnSecrets {
+  readonly topicKey: Uint8Array;
+  readonly rejoinSecret: Uint8Array;
+}
+
+/** Wraps a topic key and a rejoin secret once more, for who comes back: to the wrap key that it had before. */
+export function wrapReturn(secrets: ReturnSecrets, recipient: Recipient, binding: Uint8Array): Uint8Array {
   const ephemeral = diffieHellmanKeyPair();
   const shared = diffieHellman(ephemeral.secretKey, recipient.wrapKey);
   if (shared === undefined) throw new RangeError("a wrap key of low order was let in");
   const key = kdf(shared, "returnWrap", ephemeral.publicKey, recipient.identityKey, recipient.wrapKey, binding);
+  const plaintext = new Uint8Array(KEY_BYTES + secrets.rejoinSecret.length);
+  plaintext.set(secrets.topicKey);
+  plaintext.set(secrets.rejoinSecret, KEY_BYTES);
   try {
-    const wrapped = new Uint8Array(KEY_BYTES + WRAP_BYTES);
+    const sealed = seal(key, zeroNonce, noBytes, plaintext);
+    const wrapped = new Uint8Array(KEY_BYTES + sealed.length);
     wrapped.set(ephemeral.publicKey);
-    wrapped.set(seal(key, zeroNonce, noBytes, topicKey), KEY_BYTES);
+    wrapped.set(sealed, KEY_BYTES);
     return wrapped;
   } finally {
-    wipe(shared, key, ephemeral.secretKey);
+    wipe(shared, key, ephemeral.secretKey, plaintext);
   }
 }
 
-/** The topic key that was wrapped so; `undefined` where none of our wrap keys opens it. */
-export function unwrapTopicKey(
+/** What was wrapped so; `undefined` where none of our wrap keys opens it. */
+export function unwrapReturn(
   wrapped: Uint8Array,
   self: Participant,
   wrapKeys: readonly WrapKeyPair[],
   binding: Uint8Array,
-): Uint8Array | undefined {
+): ReturnSecrets | undefined {
   const ephemeralKey = wrapped.subarray(0, KEY_BYTES);
   for (const { publicKey, secretKey } of wrapKeys) {
     const shared = diffieHellman(secretKey, ephemeralKey);
     if (shared === undefined) return undefined;
     const key = kdf(shared, "returnWrap", ephemeralKey, Participant.keyOf(self), publicKey, binding);
-    const topicKey = open(key, zeroNonce, noBytes, wrapped.subarray(KEY_BYTES));
+    const plaintext = open(key, zeroNonce, noBytes, wrapped.subarray(KEY_BYTES));
     wipe(shared, key);
-    if (topicKey !== undefined) return topicKey;
+    if (plaintext === undefined) continue;
+    const secrets = { topicKey: plaintext.slice(0, KEY_BYTES), rejoinSecret: plaintext.slice(KEY_BYTES) };
+    wipe(plaintext);
+    return secrets;
   }
   return undefined;
 }

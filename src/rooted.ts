@@ -1146,18 +1146,24 @@ export class Rooted {
     return statements;
   }
 
-  /** Whether a proof shows that somebody had the secret of an epoch in which the roster had it. */
+  /**
+   * With which secret of ours somebody on the roster made a proof, if with any; and whether the roster had it in that epoch: it comes back.
+   * The secret is ours to wipe.
+   */
   provesReturn(
     participant: string,
     epoch: number,
     clock: number | undefined,
     isProof: (secret: Uint8Array) => boolean,
-  ): boolean {
-    if (!this.isMember(participant)) return false;
+  ): { readonly secret: Uint8Array; readonly isReturning: boolean } | undefined {
+    if (!this.isMember(participant)) return undefined;
     if (clock !== undefined) this.#rejoinSecrets.drop(clock, this.#winner?.id);
-    return this.#rejoinSecrets
-      .numbered(epoch)
-      .some((one) => this.#wasGiven(participant, one, hintsOf(one.recipients)) && isProof(one.secret));
+    const proven = this.#rejoinSecrets.numbered(epoch).filter(({ secret }) => isProof(secret));
+    const [first] = proven;
+    if (first === undefined) return undefined;
+    // Two epochs of one key have one secret.
+    const isReturning = proven.some((one) => this.#wasGiven(participant, one, hintsOf(one.recipients)));
+    return { secret: first.secret, isReturning };
   }
 
   /** What to come back with: of the epoch that we send under, or that counts. */

@@ -118,7 +118,7 @@ import {
 } from "./options.js";
 import { expectKeyOrId, type Member, Members, Pins } from "./participants.js";
 import { Received, UnverifiedMessage } from "./received.js";
-import { unwrapTopicKey, wrapTopicKey } from "./rekey.js";
+import { unwrapReturn, wrapReturn } from "./rekey.js";
 import { type Mark, ReplayMemory } from "./replay.js";
 import { type Change, type Control, drawSalt, type Keep, participantOf, Rooted } from "./rooted.js";
 import { isSignedBy, openMessage, type Position, sealControl, sealMessage } from "./sealing.js";
@@ -583,7 +583,8 @@ export class Topic {
     const { hash, sender } = introduction;
     const isAdmitted = rooted.isMember(sender.hex) && this.#admitted.has(hash);
     const wrap = isAdmitted ? undefined : rooted.wrapToReturn(sender.hex);
-    const isReturning = wrap !== undefined && this.#isReturning(introduction, now);
+    const proven = this.#provenReturn(introduction, now);
+    const isReturning = wrap !== undefined && proven?.isReturning === true;
     if (!(isAdmitted || isReturning) || !rooted.isGivenKey(sender.hex)) {
       throw new UntrustedKeyError(
         sender.id,
@@ -593,25 +594,29 @@ export class Topic {
     const take = (): ReplyContent => {
       const handover = rooted.handover();
       if (wrap === undefined) return handover;
-      const wrapped = wrapTopicKey(handover.topicKey, wrap, hash);
+      // The rejoin secret as well: who has it can make replies that are taken without a person.
+      const wrapped = wrapReturn(handover, wrap, hash);
       wipe(handover.topicKey);
-      return { ...handover, topicKey: wrapped };
+      return { ...handover, topicKey: wrapped, rejoinSecret: new Uint8Array(0) };
     };
-    return this.#sponsor.answer(introduction, this.#identity, take, now);
+    // Also to who was admitted: it shows that we are no thief of a bare seed.
+    return this.#sponsor.answer({ ...introduction, provenSecret: proven?.secret }, this.#identity, take, now);
   }
 
-  /** Whether somebody shows that it had the key of an epoch in which the roster had it. */
-  #isReturning(introduction: VerifiedIntroduction, now: number | undefined): boolean {
-    if (this.#rooted === undefined) return false;
+  /** What somebody shows to have known, if we know it too, and whether it comes back by that. */
+  #provenReturn(introduction: VerifiedIntroduction, now: number | undefined): ReturnType<Rooted["provesReturn"]> {
+    if (this.#rooted === undefined) return undefined;
     const rejoin = parseRejoin(introduction.wire.rejoin);
-    if (rejoin === undefined) return false;
+    if (rejoin === undefined) return undefined;
     return this.#rooted.provesReturn(introduction.sender.hex, rejoin.epoch, now, (secret) =>
       isProofOf(secret, rejoin.proof, introduction),
     );
   }
 
   /**
-   * Adopts the topic key of a reply, once a person compared the sponsor's fingerprint, and ends all introductions of ours.
+   * Adopts the topic key of a reply, once a person compared the sponsor's fingerprint, and ends all introductions of ours. No person is
+   * needed if its `standing` is "member" and it `isReturning`.
+   *
    * Call `addParticipant` with the sponsor's key after it, to read the sponsor.
    *
    * @param reply the bytes, or the very object that this topic's `decode` threw
@@ -642,13 +647,14 @@ export class Topic {
     const self = this.#identity.participant;
     const rooted = this.#rooted ?? this.#newRooted(content.salt, content.roots);
     rooted.expectTopic(content);
-    const topicKey =
-      content.topicKey.length === KEY_BYTES
-        ? new Uint8Array(content.topicKey)
-        : unwrapTopicKey(content.topicKey, self, this.#wrapKeys.pairs, binding);
-    if (topicKey === undefined) throw DecryptionError.withoutStack();
+    const { topicKey, rejoinSecret } = content;
+    const secrets =
+      topicKey.length === KEY_BYTES
+        ? { topicKey: new Uint8Array(topicKey), rejoinSecret: new Uint8Array(rejoinSecret) }
+        : unwrapReturn(topicKey, self, this.#wrapKeys.pairs, binding);
+    if (secrets === undefined) throw DecryptionError.withoutStack();
     try {
-      const checked = rooted.check({ ...content, topicKey }, sponsor.hex);
+      const checked = rooted.check({ ...content, ...secrets }, sponsor.hex);
       if (this.#rooted === undefined) this.#keyring.wipe();
       this.#rooted = rooted;
       const { adopted, changes } = rooted.adopt(checked, clock, runningTime());
@@ -657,7 +663,7 @@ export class Topic {
       this.#after(changes);
       return adopted;
     } finally {
-      wipe(topicKey);
+      wipe(secrets.topicKey, secrets.rejoinSecret);
     }
   }
 
@@ -1353,7 +1359,8 @@ export class Topic {
     if (this.#rooted !== undefined) parseRejoin(wire.rejoin);
     const verified = this.#sponsor.raise(wire, name, context, now);
     const { sender } = verified;
-    const isReturning = this.#isReturning(verified, now) && this.#rooted?.wrapToReturn(sender.hex) !== undefined;
+    const isProven = this.#provenReturn(verified, now)?.isReturning === true;
+    const isReturning = isProven && this.#rooted?.wrapToReturn(sender.hex) !== undefined;
     const canAnswer = this.#answersReturning && isReturning && this.#keyring.current !== undefined;
     const rooted = canAnswer ? this.#rooted : undefined;
     if (rooted?.roster.isAdmin(this.#identity.participant.hex) === true && rooted.isGivenKey(sender.hex)) {
@@ -1377,12 +1384,13 @@ export class Topic {
   #raiseReply(bytes: Uint8Array, wire: WireReply, context: string): null {
     if (this.#sponsor.sent(bytes)) return null;
     const opened = this.#newcomer.open(bytes, wire, context, false);
-    const { sponsor } = opened;
+    const { sponsor, isReturning } = opened;
     const reply: Reply = Object.freeze({
       senderKey: sponsor.publicKey,
       senderId: sponsor.id,
       fingerprint: sponsor.fingerprint,
       standing: this.#standing(sponsor),
+      isReturning,
     });
     this.#opened.set(reply, opened);
     throw new IntroductionReplyError(reply);

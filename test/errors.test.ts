@@ -38,6 +38,7 @@ const samples: { [C in AnyStringphoneError["code"]]: Extract<AnyStringphoneError
     senderId: bytes(1, 16),
     fingerprint: "x",
     standing: "unknown",
+    isReturning: false,
   }),
   FOREIGN_REPLY: new api.ForeignReplyError(),
   RATE_LIMIT: new api.RateLimitError(1, "x"),

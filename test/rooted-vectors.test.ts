@@ -24,7 +24,7 @@ import {
   parseHead,
   parseRekey,
   verifyHead,
-  wrapTopicKey,
+  wrapReturn,
 } from "../src/rekey.js";
 import { topicIdOf } from "../src/rooted.js";
 import { sealControl } from "../src/sealing.js";
@@ -429,7 +429,15 @@ describe("replies", () => {
       if (rejoinSecret === null || bob.topicId === undefined) throw new Error("no rooted topic was adopted");
       const { generation } = bob;
       const sponsorKey = hex(reply.senderKey);
-      return { accept: true, sponsorKey, topicId: hex(bob.topicId), ...shown, generation, rejoinSecret };
+      return {
+        accept: true,
+        sponsorKey,
+        returns: reply.isReturning,
+        topicId: hex(bob.topicId),
+        ...shown,
+        generation,
+        rejoinSecret,
+      };
     }) as RootedReplyCase["expect"];
   }
 
@@ -440,23 +448,23 @@ describe("replies", () => {
     const { identityKey } = parsed;
     const binding = introductionHash(wire);
     const wrapKey = unhex(returnWrap?.wrapKey ?? "");
-    const topicKey =
+    const secrets = { topicKey: unhex(plain), rejoinSecret: unhex(rest.rejoinSecret) };
+    const wrapped =
       returnWrap === null
-        ? unhex(plain)
-        : withRandom([unhex(returnWrap.ephemeralSecret)], () =>
-            wrapTopicKey(unhex(plain), { identityKey, wrapKey }, binding),
-          );
+        ? undefined
+        : withRandom([unhex(returnWrap.ephemeralSecret)], () => wrapReturn(secrets, { identityKey, wrapKey }, binding));
+    const given = wrapped === undefined ? secrets : { topicKey: wrapped, rejoinSecret: new Uint8Array(0) };
     const content = {
       epoch: rest.epoch,
       generation: rest.generation,
-      topicKey,
+      ...given,
       salt: unhex(rest.salt),
       roots: rest.roots.map(unhex),
       statements: rest.statements.map(unhex),
       head: unhex(rest.head),
-      rejoinSecret: unhex(rest.rejoinSecret),
     };
-    const introduction = { wire: parsed, hash: binding, context: rest.context };
+    const provenSecret = rest.provenSecret === null ? undefined : unhex(rest.provenSecret);
+    const introduction = { wire: parsed, hash: binding, context: rest.context, provenSecret };
     return sealReply(new Identity(unhex(rest.seed)), content, introduction, unhex(rest.encapsulationSeed));
   }
 

@@ -105,31 +105,27 @@ export class PairingWindow {
   }
 }
 
-/** The newcomer's side: introduces itself until a person confirmed who answers. */
-export class Joining {
+/** What answered our introductions: its key is used when a person confirmed who answers. */
+export class Answers {
   /** By fingerprint, the newest reply of each that answered. */
-  readonly #answers = new Map<string, Reply>();
+  readonly #newest = new Map<string, Reply>();
   readonly #ending = new AbortController();
   readonly #topic: Topic;
   readonly #person: Person;
-  readonly #joined: (sponsor: Participant | undefined) => void;
+  readonly #taken: (reply: Reply) => void;
 
-  /** `joined` gets the sponsor, where there is no roster and it is the only one trusted yet. */
-  constructor(topic: Topic, person: Person, introduce: () => void, joined: (sponsor: Participant | undefined) => void) {
+  constructor(topic: Topic, person: Person, taken: (reply: Reply) => void) {
     this.#topic = topic;
     this.#person = person;
-    this.#joined = joined;
-    introduce();
-    const timer = setInterval(introduce, INTRODUCE_EVERY);
-    this.#ending.signal.addEventListener("abort", () => clearInterval(timer));
+    this.#taken = taken;
   }
 
   /** Takes a reply that `decode` threw. */
   async consider(reply: Reply): Promise<void> {
     const { fingerprint } = reply;
-    const isNew = !this.#answers.has(fingerprint);
-    if (isNew && this.#answers.size >= MAX_SHOWN) return;
-    this.#answers.set(fingerprint, reply);
+    const isNew = !this.#newest.has(fingerprint);
+    if (isNew && this.#newest.size >= MAX_SHOWN) return;
+    this.#newest.set(fingerprint, reply);
     if (!isNew) return;
     say("answered by", fingerprint, "until a person confirms it, its key is not used");
     const question = "Somebody offers a topic key: whoever made it reads all that we send.";
@@ -139,21 +135,47 @@ export class Joining {
     }
     try {
       // Ends all introductions of ours, and with it everybody else's chance to answer one.
-      this.#topic.parseReply(this.#answers.get(fingerprint) ?? reply);
+      this.#topic.parseReply(this.#newest.get(fingerprint) ?? reply);
     } catch (error) {
       // The person took so long that the introduction ended: the next one is answered, and asked about, anew.
       if (!isStringphoneError(error)) throw error;
-      this.#answers.delete(fingerprint);
+      this.#newest.delete(fingerprint);
       return say("no key", fingerprint, reason(error));
     }
-    // A roster came with the key, or this is the first whom we trust.
-    const sponsor = this.#topic.topicId === undefined ? this.#topic.addParticipant(reply.senderKey) : undefined;
-    this.end();
-    say("has joined", fingerprint, "has the topic key of this sponsor");
-    this.#joined(sponsor);
+    this.#taken(reply);
+  }
+
+  /** Withdraws what a person is asked. */
+  end(): void {
+    this.#ending.abort();
+  }
+}
+
+/** The newcomer's side: introduces itself until a person confirmed who answers. */
+export class Joining {
+  readonly #answers: Answers;
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  /** `joined` gets the sponsor, where there is no roster and it is the only one trusted yet. */
+  constructor(topic: Topic, person: Person, introduce: () => void, joined: (sponsor: Participant | undefined) => void) {
+    this.#answers = new Answers(topic, person, ({ fingerprint, senderKey }) => {
+      // A roster came with the key, or this is the first whom we trust.
+      const sponsor = topic.topicId === undefined ? topic.addParticipant(senderKey) : undefined;
+      this.end();
+      say("has joined", fingerprint, "has the topic key of this sponsor");
+      joined(sponsor);
+    });
+    introduce();
+    this.#timer = setInterval(introduce, INTRODUCE_EVERY);
+  }
+
+  /** Takes a reply that `decode` threw. */
+  consider(reply: Reply): Promise<void> {
+    return this.#answers.consider(reply);
   }
 
   end(): void {
-    this.#ending.abort();
+    clearInterval(this.#timer);
+    this.#answers.end();
   }
 }

@@ -17,7 +17,7 @@ import {
 } from "stringphone";
 import { closeChannel, openChannel, publish } from "./connection.js";
 import type { DeviceOptions } from "./device.js";
-import { Joining, PairingWindow } from "./pairing.js";
+import { Answers, Joining, PairingWindow } from "./pairing.js";
 import type { Person } from "./person.js";
 import { type Handlers, receiver } from "./receive.js";
 import { reason, say } from "./screen.js";
@@ -40,6 +40,8 @@ export class RootedDevice implements Handlers {
   #client: MqttClient | undefined;
   #pairing: PairingWindow | undefined;
   #joining: Joining | undefined;
+  /** What a person is asked about when this device was in already. */
+  #answers: Answers | undefined;
   /** What a thief copied from the device, and lets hear nothing. */
   #stolen: Topic | undefined;
   #isShutOut = false;
@@ -133,6 +135,7 @@ export class RootedDevice implements Handlers {
   async end(): Promise<void> {
     this.#pairing?.close();
     this.#joining?.end();
+    this.#answers?.end();
     for (const timer of this.#timers) clearTimeout(timer);
     // The topic ends with who established it. A real one stays, and so do its retained messages.
     if (this.#pairing) for (const name of this.#retained) this.#clear(name);
@@ -200,9 +203,16 @@ export class RootedDevice implements Handlers {
       void this.#joining?.consider(reply);
       return;
     }
-    // We are in, missed something, and asked for it: whom the roster has needs no person. It must be an admin.
+    // We are in, missed something, and asked for it. Whom the roster has needs no person if it knows what we proved, too: a seed alone
+    // can be stolen. Everybody else is asked about as by a newcomer.
+    if (reply.standing !== "member" || !reply.isReturning) {
+      this.#answers ??= new Answers(this.#topic, this.#person, this.#answered);
+      void this.#answers.consider(reply);
+      return;
+    }
     try {
-      if (reply.standing === "member") this.#topic.parseReply(reply);
+      this.#topic.parseReply(reply);
+      this.#answered();
     } catch (error) {
       if (!isStringphoneError(error)) throw error;
       say("no key", reply.fingerprint, reason(error));
@@ -240,6 +250,12 @@ export class RootedDevice implements Handlers {
   readonly #joined = (): void => {
     // What was retained could not be read before: subscribing again makes the broker repeat it.
     this.#client?.subscribe(`${this.#control}/+`, { qos: 1 });
+  };
+
+  /** No other reply is wanted. */
+  readonly #answered = (): void => {
+    this.#answers?.end();
+    this.#answers = undefined;
   };
 
   #isUs(participant: Participant): boolean {

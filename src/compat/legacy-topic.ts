@@ -396,6 +396,7 @@ export class LegacyTopic {
       senderId: sponsor.id,
       fingerprint: sponsor.fingerprint,
       standing: this.#standing(sponsor),
+      isReturning: false,
       isAuthenticated,
     });
     this.#replies.set(reply, wire);

@@ -123,19 +123,22 @@ export const introductionRaised = (sponsor: Topic, wire: Bytes) => {
   }
   throw new TypeError("no introduction");
 };
-export const adopt = (newcomer: Topic | RootedPeer, wire: Bytes): void => {
+/** Says whether the sponsor had what the introduction proved. */
+export const adopt = (newcomer: Topic | RootedPeer, wire: Bytes): boolean => {
   if (newcomer instanceof RootedPeer) {
     const reply = newcomer.receive(wire, home);
     if (reply?.kind !== "INTRODUCTION_REPLY") throw new TypeError("no reply");
     newcomer.adoptReply(reply);
-    return;
+    return reply.returns;
   }
   try {
     newcomer.decode(wire);
   } catch (error) {
     if (!(error instanceof IntroductionReplyError)) throw error;
     newcomer.parseReply(error.reply);
+    return error.reply.isReturning;
   }
+  throw new TypeError("no reply");
 };
 
 /** Every sentence is understood by all others. */

@@ -275,12 +275,18 @@ export const bareHandover = (topicKey: Bytes, generation: number): Handover => (
 });
 const replyDigest = (hash: Bytes, kem: Bytes, sponsor: Bytes, given: Handover, context: string): Bytes => {
   const { epoch, generation, topicKey, salt, roots, statements, head, rejoinSecret } = given;
-  const named = topicKey.length === 80 ? H("return wrap", topicKey) : commitmentOf(topicKey);
+  const named = topicKey.length === 112 ? H("return wrap", topicKey) : commitmentOf(topicKey);
   const rest = H("reply rest", generation, salt, roots, statements, head, rejoinSecret);
   return H("reply signature", hash, kem, sponsor, epoch, named, rest, context);
 };
 
-type ReplyFacts = Record<"seed" | "introduction" | "encapsulationSeed", Bytes> & { context: string };
+/** `proven` is the rejoin secret that the introduction proved, of a sponsor that holds it. */
+type ReplyFacts = Record<"seed" | "introduction" | "encapsulationSeed", Bytes> & {
+  context: string;
+  proven?: Bytes | undefined;
+};
+const replyKey = (secret: Bytes, hash: Bytes, proven: Bytes | undefined): Bytes =>
+  proven === undefined ? KDF(secret, "reply key", hash) : KDF(secret, "returning reply key", hash, proven);
 export type ReplyInput = ReplyFacts & { topicKey: Bytes; generation: number };
 export const makeReply = ({
   topicKey,
@@ -288,7 +294,8 @@ export const makeReply = ({
   ...facts
 }: Omit<ReplyInput, "generation"> & { generation?: number }) => makeHandover(facts, bareHandover(topicKey, generation));
 
-export function makeHandover({ seed, introduction, encapsulationSeed, context }: ReplyFacts, given: Handover): Bytes {
+export function makeHandover(facts: ReplyFacts, given: Handover): Bytes {
+  const { seed, introduction, encapsulationSeed, context, proven } = facts;
   const parsed = parse(introduction);
   if (parsed.type !== 1) return malformed("not an introduction");
   const hash = introductionHash(introduction);
@@ -298,12 +305,15 @@ export function makeHandover({ seed, introduction, encapsulationSeed, context }:
   const { epoch, generation, topicKey, salt, roots, statements, head, rejoinSecret } = given;
   const first = [sponsor, signature, epoch, generation, topicKey];
   const plaintext = writeCbor([...first, salt, roots, statements, head, rejoinSecret]);
-  const key = KDF(sharedSecret, "reply key", hash);
+  const key = replyKey(sharedSecret, hash, proven);
   const sealed = seal(key, new Uint8Array(24), replyData(hash, kem, context), plaintext);
   return writeCbor([1, 2, hash.slice(0, 16), ciphertext, sealed]);
 }
 
-export type OpenIntroduction = { introduction: Bytes; kemSeed: Bytes; context: string };
+/** `proven` is the rejoin secret that it proved. */
+export type OpenIntroduction = { introduction: Bytes; kemSeed: Bytes; context: string; proven?: Bytes | undefined };
+/** `returns`: its sponsor had the rejoin secret that the introduction proved. */
+export type OpenedHandover = Handover & { sponsorKey: Bytes; returns: boolean };
 
 const listOf = (item: Item | undefined, most: number, size: [number, number?]): Bytes[] =>
   typeof item === "object" && !(item instanceof Uint8Array) && item.length <= most
@@ -311,8 +321,8 @@ const listOf = (item: Item | undefined, most: number, size: [number, number?]): 
     : malformed("not such a list");
 
 /** Opens a reply to this introduction: the checks that need no memory, after the lookup by introduction id. */
-export function openHandover(wire: Bytes, opening: OpenIntroduction): Handover & { sponsorKey: Bytes } {
-  const { introduction, kemSeed, context } = opening;
+export function openHandover(wire: Bytes, opening: OpenIntroduction): OpenedHandover {
+  const { introduction, kemSeed, context, proven } = opening;
   const reply = parse(wire);
   if (reply.type !== 2) return malformed("not a reply");
   const [hash, kem] = [introductionHash(introduction), kemHash(reply.kemCiphertext)];
@@ -322,8 +332,10 @@ export function openHandover(wire: Bytes, opening: OpenIntroduction): Handover &
   } catch {
     return refuse("DECRYPTION_FAILED", "KEM");
   }
-  const key = KDF(secret, "reply key", hash);
-  const plaintext = open(key, new Uint8Array(24), replyData(hash, kem, context), reply.ciphertext);
+  const openUnder = (secretProven: Bytes | undefined): Bytes =>
+    open(replyKey(secret, hash, secretProven), new Uint8Array(24), replyData(hash, kem, context), reply.ciphertext);
+  const returning = proven && orNothing(() => openUnder(proven));
+  const plaintext = returning ?? openUnder(undefined);
   const items = readCbor(plaintext, 65_568, true);
   if (items.length !== 10) malformed("reply without 10 items");
   const [sponsorKey, signature] = [bytesOf(items[0], 32), bytesOf(items[1], 64)];
@@ -332,7 +344,16 @@ export function openHandover(wire: Bytes, opening: OpenIntroduction): Handover &
   if (!isIdentityKey(sponsorKey)) refuse("INVALID_KEY", "sponsor");
   if (!verify(signature, replyDigest(hash, kem, sponsorKey, given, context), sponsorKey))
     refuse("BAD_SIGNATURE", "reply");
-  return { ...given, sponsorKey };
+  return { ...given, sponsorKey, returns: returning !== undefined };
+}
+
+function orNothing<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof PeerError) return undefined;
+    throw error;
+  }
 }
 
 function readBare(items: Item[]): Handover {
@@ -344,8 +365,9 @@ function readBare(items: Item[]): Handover {
 
 function readRooted(items: Item[], roots: Bytes[]): Handover {
   const [epoch, generation] = [numberOf(items[2], MAX_EPOCH), numberOf(items[3], MAX_GENERATION)];
-  const [topicKey, salt, rejoinSecret] = [bytesOf(items[4], 32, 80), bytesOf(items[5], 16), bytesOf(items[9], 32)];
-  if (topicKey.length !== 32 && topicKey.length !== 80) malformed("topic key of another length");
+  const [topicKey, salt] = [bytesOf(items[4], 32, 112), bytesOf(items[5], 16)];
+  if (topicKey.length !== 32 && topicKey.length !== 112) malformed("topic key of another length");
+  const rejoinSecret = bytesOf(items[9], topicKey.length === 32 ? 32 : 0);
   if (new Set(roots.map(hex)).size < roots.length) malformed("a root twice");
   const statements = listOf(items[7], 65_536, [MIN_STATEMENT, MAX_STATEMENT]);
   const head = bytesOf(items[8], 32, MAX_CONTROL);
@@ -450,7 +472,7 @@ export type Given =
   | (Accepted & { delivery: Delivery; sentAt: number })
   | { kind: "unverified"; payload: Bytes; claimedSender: Bytes }
   | { kind: "INTRODUCTION"; senderKey: Bytes; fingerprint: string; name: string; id: Bytes }
-  | (Handover & { kind: "INTRODUCTION_REPLY"; sponsorKey: Bytes; introduction: Bytes });
+  | (OpenedHandover & { kind: "INTRODUCTION_REPLY"; introduction: Bytes });
 export type Outcome = Given | null;
 
 export type PeerInput = { seed: Bytes; topicKey?: Bytes; pins?: Bytes[]; clock: () => number } & {
@@ -546,6 +568,14 @@ export class Peer {
   protected checkRejoin(_introduction: Introduction): void {}
   protected rejoin(_claim: Claim): Bytes {
     return none;
+  }
+  /** What our introductions prove to know. */
+  get rejoinSecret(): Bytes | undefined {
+    return undefined;
+  }
+  /** The rejoin secret that we hold and with which this introduction's proof was made. */
+  protected provenBy(_introduction: Introduction, _context: string): Bytes | undefined {
+    return undefined;
   }
   /** What to give to this newcomer, or a refusal. */
   protected handover(introduction: Introduction, _wire: Bytes, _context: string): Handover {
@@ -764,7 +794,8 @@ export class Peer {
     if (verifiedAt === undefined) verifyIntroduction(parsed, context);
     else if (this.#elapsed() - verifiedAt > TEN_MINUTES) refuse("STALE_MESSAGE", "verified too long ago");
     this.#checkIntroductionTime(parsed.sentAt, now);
-    const reply = makeHandover({ seed: this.seed, introduction, encapsulationSeed, context }, given);
+    const proven = this.provenBy(parsed, context);
+    const reply = makeHandover({ seed: this.seed, introduction, encapsulationSeed, context, proven }, given);
     bounded(this.#answered, hash, 1024);
     this.#own.add(hex(H("made here", reply)));
     return reply;
@@ -777,7 +808,7 @@ export class Peer {
     const newest = this.wrapKeys.at(-1) ?? this.makeWrapKey(input.sentAt);
     const wrapStatement = makeWrapStatement({ seed, ...newest, topicName: this.name });
     const introduction = makeIntroduction({ seed, ...input, wrapStatement, rejoin: (claim) => this.rejoin(claim) });
-    this.expect({ introduction, kemSeed: input.kemSeed, context: input.context });
+    this.expect({ introduction, kemSeed: input.kemSeed, context: input.context, proven: this.rejoinSecret });
     return introduction;
   }
 

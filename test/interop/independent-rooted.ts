@@ -213,10 +213,13 @@ type ReturnTo = Recipient & { introduction: Bytes };
 const returnKey = (shared: Bytes, ephemeralKey: Bytes, { identity, wrapKey, introduction }: ReturnTo): Bytes =>
   KDF(shared, "return wrap", ephemeralKey, identity, wrapKey, introductionHash(introduction));
 
-export function wrapOnceMore(topicKey: Bytes, ephemeralSecret: Bytes, to: ReturnTo): Bytes {
+/** What is wrapped once more. */
+type Returned = Record<"topicKey" | "rejoinSecret", Bytes>;
+export function wrapOnceMore(given: Returned, ephemeralSecret: Bytes, to: ReturnTo): Bytes {
   const ephemeralKey = sodium.crypto_scalarmult_base(ephemeralSecret);
   const shared = agree(ephemeralSecret, to.wrapKey) ?? refuse("INVALID_KEY", "wrap key");
-  return join(ephemeralKey, seal(returnKey(shared, ephemeralKey, to), zeros, none, topicKey));
+  const plaintext = join(given.topicKey, given.rejoinSecret);
+  return join(ephemeralKey, seal(returnKey(shared, ephemeralKey, to), zeros, none, plaintext));
 }
 
 export function unwrapOnceMore(
@@ -224,12 +227,12 @@ export function unwrapOnceMore(
   identity: Bytes,
   introduction: Bytes,
   wrapKeys: readonly OwnWrapKey[],
-): Bytes {
+): Returned {
   const [ephemeralKey, sealed] = [wrapped.slice(0, 32), wrapped.slice(32)];
   for (const { secret, wrapKey } of [...wrapKeys].reverse()) {
     const shared = agree(secret, ephemeralKey);
-    const topicKey = shared && tryOpen(returnKey(shared, ephemeralKey, { identity, wrapKey, introduction }), sealed);
-    if (topicKey !== undefined) return topicKey;
+    const plaintext = shared && tryOpen(returnKey(shared, ephemeralKey, { identity, wrapKey, introduction }), sealed);
+    if (plaintext !== undefined) return { topicKey: plaintext.slice(0, 32), rejoinSecret: plaintext.slice(32) };
   }
   return refuse("DECRYPTION_FAILED", "not to our wrap keys");
 }
@@ -293,7 +296,7 @@ export class RootedPeer extends Peer {
     return this.counting()?.commitment;
   }
   /** The rejoin secret that the next introduction is proven with. */
-  get rejoinSecret(): Bytes | undefined {
+  override get rejoinSecret(): Bytes | undefined {
     return [...this.#epochs.values()].filter(({ rejoinSecret }) => rejoinSecret !== undefined).at(-1)?.rejoinSecret;
   }
   get epoch(): number {
@@ -470,28 +473,40 @@ export class RootedPeer extends Peer {
     if (!isAdmitted && this.#doubted.has(id)) refuse("UNTRUSTED_KEY", "a doubted wrap key");
     const to = { identity: senderKey, wrapKey, introduction: wire };
     const { key, sending: generation } = epoch.chain;
+    const plain = {
+      topicKey: key,
+      rejoinSecret: epoch.rejoinSecret ?? refuse("MISSING_TOPIC_KEY", "no rejoin secret"),
+    };
+    const wrapped = () => wrapOnceMore(plain, sodium.randombytes_buf(32), to);
     return {
       epoch: epoch.number,
       generation,
-      topicKey: isAdmitted ? key : wrapOnceMore(key, sodium.randombytes_buf(32), to),
+      ...(isAdmitted ? plain : { topicKey: wrapped(), rejoinSecret: none }),
       salt: this.#topic.salt,
       roots: this.#topic.roots,
       statements: this.known.all(),
       head: epoch.head,
-      rejoinSecret: epoch.rejoinSecret ?? refuse("MISSING_TOPIC_KEY", "no rejoin secret"),
     };
+  }
+
+  /** The epochs of the number that a proof names, and with whose rejoin secret it was made. */
+  #provenEpochs(introduction: Introduction, context: string): Epoch[] {
+    if (introduction.rejoin.length === 0) return [];
+    const { epoch: number, proof } = parseRejoin(introduction.rejoin);
+    return [...this.#epochs.values()].filter((epoch) => {
+      if (epoch.number !== number || epoch.rejoinSecret === undefined) return false;
+      return same(proofOf(epoch.rejoinSecret, { ...introduction, context }), proof);
+    });
+  }
+  protected override provenBy(introduction: Introduction, context: string): Bytes | undefined {
+    return this.#topic && this.#provenEpochs(introduction, context)[0]?.rejoinSecret;
   }
 
   /** Whether a member shows that it had a key that it was given. */
   protected comesBack(introduction: Introduction, context: string): boolean {
-    const { senderKey, rejoin } = introduction;
-    const key = hex(senderKey);
-    if (rejoin.length === 0 || !this.known.isOn(key) || !this.known.wraps.has(key)) return false;
-    const { epoch: number, proof } = parseRejoin(rejoin);
-    return [...this.#epochs.values()].some((epoch) => {
-      if (epoch.number !== number || epoch.rejoinSecret === undefined) return false;
-      return this.#wasGiven(epoch, key) && same(proofOf(epoch.rejoinSecret, { ...introduction, context }), proof);
-    });
+    const key = hex(introduction.senderKey);
+    if (!this.known.isOn(key) || !this.known.wraps.has(key)) return false;
+    return this.#provenEpochs(introduction, context).some((epoch) => this.#wasGiven(epoch, key));
   }
 
   // What it does
@@ -724,7 +739,7 @@ export class RootedPeer extends Peer {
 
   /** §12.5, the newcomer's side, once a person confirmed the sponsor's fingerprint. */
   adoptReply(reply: Reply): void {
-    const { sponsorKey, epoch: number, generation, salt, roots, statements, head, rejoinSecret } = reply;
+    const { sponsorKey, epoch: number, generation, salt, roots, statements, head } = reply;
     if (roots.length === 0) {
       if (this.#topic !== undefined) refuse("FOREIGN_REPLY", "a topic without a roster");
       this.adopt(reply.topicKey, generation);
@@ -733,9 +748,9 @@ export class RootedPeer extends Peer {
     const id = topicIdOf(roots, salt);
     if (this.#topic !== undefined && !same(id, this.#topic.id)) refuse("FOREIGN_REPLY", "another topic"); // 1
     if (roots.some((root) => !isIdentityKey(root))) refuse("INVALID_KEY", "root");
-    const topicKey =
+    const { topicKey, rejoinSecret } =
       reply.topicKey.length === 32
-        ? reply.topicKey
+        ? reply
         : unwrapOnceMore(reply.topicKey, this.publicKey, reply.introduction, this.wrapKeys); // 2
     const before = this.#known ?? new Statements(roots.map(hex), id, this.name);
     const known = before.with(statements); // 3

@@ -243,12 +243,14 @@ describe("coming back", () => {
         if (away === peer)
           expect(peer.receive(reply.accept, home)).toMatchObject({
             kind: "INTRODUCTION_REPLY",
-            topicKey: { length: 80 },
+            returns: true,
+            topicKey: { length: 112 },
+            rejoinSecret: { length: 0 },
           });
-        if (away === library) adopt(library, reply.accept);
+        if (away === library) expect(adopt(library, reply.accept)).toBe(true);
       }
       // The peer looked at its reply above, which is opened once; it asks again.
-      adopt(peer, house.answer(sponsor, house.introduce(peer)).reply);
+      expect(adopt(peer, house.answer(sponsor, house.introduce(peer)).reply)).toBe(true);
       agree(sponsor, peer, library);
       converse(sponsor, peer, library);
     });
@@ -287,7 +289,7 @@ describe("coming back", () => {
       if (!("accept" in reply)) throw new TypeError(reply.refuse);
       const thief = house.peer(seeds[0]);
       thief.holds(house.random.bytes(32), house.now);
-      thief.expect({ introduction, kemSeed, ...home });
+      thief.expect({ introduction, kemSeed, ...home, proven: peer.rejoinSecret });
       expect(refusal(() => adopt(thief, reply.accept))).toEqual({ refuse: "DECRYPTION_FAILED" });
       expect(thief.topicKey).toBeUndefined();
     });
@@ -464,12 +466,12 @@ test("a reply with a root of small order, whose topic key does not open either",
   const given = {
     epoch: 0,
     generation: 0,
-    topicKey: house.random.bytes(80),
+    topicKey: house.random.bytes(112),
     salt: house.random.bytes(16),
     roots: [publicKeyOf(seed), new Uint8Array(32)],
     statements: [],
     head: house.random.bytes(32),
-    rejoinSecret: house.random.bytes(32),
+    rejoinSecret: none,
   };
   const [peer, library] = [house.peer(), await house.library()];
   for (const newcomer of [peer, library]) {

@@ -288,6 +288,7 @@ describe("replies", () => {
   type Newcomer = Text<"seed" | "wrapSecret" | "introduction" | "kemSeed">;
   type Bytewise = "seed" | "encapsulationSeed" | "topicKey" | "salt" | "head" | "rejoinSecret";
   type Make = Text<Bytewise | "context"> & {
+    provenSecret: string | null;
     epoch: number;
     generation: number;
     roots: string[];
@@ -310,41 +311,45 @@ describe("replies", () => {
     if (make !== undefined) {
       const { returnWrap: again, epoch, generation } = make;
       const to = again && { identity: publicKeyOf(seed), wrapKey: unhex(again.wrapKey), introduction };
-      const plain = unhex(make.topicKey);
-      const topicKey = again && to ? wrapOnceMore(plain, unhex(again.ephemeralSecret), to) : plain;
+      const plain = { topicKey: unhex(make.topicKey), rejoinSecret: unhex(make.rejoinSecret) };
+      const secrets =
+        again && to
+          ? { topicKey: wrapOnceMore(plain, unhex(again.ephemeralSecret), to), rejoinSecret: new Uint8Array() }
+          : plain;
       const lists = { roots: unhexAll(make.roots), statements: unhexAll(make.statements) };
-      const bytes = { salt: unhex(make.salt), head: unhex(make.head), rejoinSecret: unhex(make.rejoinSecret) };
-      const given: Handover = { epoch, generation, topicKey, ...lists, ...bytes };
+      const bytes = { salt: unhex(make.salt), head: unhex(make.head) };
+      const given: Handover = { epoch, generation, ...secrets, ...lists, ...bytes };
       const facts = {
         seed: unhex(make.seed),
         introduction,
         encapsulationSeed: unhex(make.encapsulationSeed),
         context: make.context,
+        proven: make.provenSecret === null ? undefined : unhex(make.provenSecret),
       };
       expect(hex(makeHandover(facts, given))).toBe(wire);
     }
     const peer = receiver === "member" ? member(file.member) : new RootedPeer({ seed, name: NAME, clock: () => NOW });
     if (receiver === "newcomer") peer.holds(unhex(who.wrapSecret), NOW);
-    const adopted = (bytes: string): string => {
+    const adopted = (bytes: string): { sponsorKey: string; returns: boolean } => {
       const reply = peer.receive(unhex(bytes), { context: NAME });
       if (reply?.kind !== "INTRODUCTION_REPLY") throw new TypeError("no reply");
       peer.adoptReply(reply);
-      return hex(reply.sponsorKey);
+      return { sponsorKey: hex(reply.sponsorKey), returns: reply.returns };
     };
     if (before !== undefined) {
-      peer.expect({ introduction: unhex(who.introduction), kemSeed: unhex(who.kemSeed), context: NAME });
+      const first = { introduction: unhex(who.introduction), kemSeed: unhex(who.kemSeed), context: NAME };
+      peer.expect({ ...first, proven: peer.rejoinSecret });
       adopted(before.wire);
     }
-    peer.expect({ introduction, kemSeed, context: NAME });
+    peer.expect({ introduction, kemSeed, context: NAME, proven: peer.rejoinSecret });
     const outcome = refusal(() => adopted(wire));
     if ("refuse" in outcome) return expect(outcome).toEqual(expected);
     const { generation, topicId } = peer;
     const shown = { roster: rosterOf(peer.known), digest: hex(peer.known.digest()), epoch: epochOf(peer), generation };
     const [topicKey, rejoinSecret] = [peer.topicKey ? hex(peer.topicKey) : null, hex(peer.rejoinSecret as Bytes)];
-    const sponsorKey = outcome.accept;
     return expect({
       accept: true,
-      sponsorKey,
+      ...outcome.accept,
       topicId: hex(topicId as Bytes),
       ...shown,
       topicKey,

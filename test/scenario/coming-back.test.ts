@@ -329,6 +329,51 @@ describe("a device that comes back with a proof", () => {
     expect(introduction.isReturning).toBe(true);
   });
 
+  it("knows by the reply that its sponsor was there, or a person is to look: also over a restart, and for 90 days", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    const asleep = bob.save();
+    spread(root.rekey(), admin, carol);
+    const answer = (sponsor: Topic, newcomer: Topic) => {
+      const { introduction } = expectCode("INTRODUCTION", () => sponsor.decode(newcomer.constructIntro()));
+      if (!introduction.isReturning) sponsor.admit(introduction);
+      return expectCode("INTRODUCTION_REPLY", () => newcomer.decode(sponsor.constructReply(introduction))).reply;
+    };
+    const restarted = await world.load(root.save());
+    for (const sponsor of [root, admin, restarted]) {
+      const back = await world.load(asleep);
+      const reply = answer(sponsor, back);
+      expect(reply).toMatchObject({ standing: "member", isReturning: true });
+      expect(back.parseReply(reply)).toBe(true);
+      expect(back.topicKey).toEqual(root.topicKey);
+      // What it proves from now on is what came with the reply.
+      expect(answer(sponsor, back).isReturning).toBe(true);
+    }
+    world.clock.now += 91 * DAY;
+    const late = await world.load(asleep);
+    const reply = answer(restarted, late);
+    expect(reply).toMatchObject({ standing: "member", isReturning: false });
+    // A person may still confirm it.
+    expect(late.parseReply(reply)).toBe(true);
+    expect(late.topicKey).toEqual(root.topicKey);
+    expect(answer(restarted, late).isReturning).toBe(true);
+  });
+
+  it("knows it also of a sponsor that a person asked to admit it anew, and of none where it is new", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    spread(root.rekey(), admin, carol);
+    const intro = bob.constructIntro();
+    root.admit(intro);
+    const again = expectCode("INTRODUCTION_REPLY", () => bob.decode(root.constructReply(intro))).reply;
+    expect(again).toMatchObject({ standing: "member", isReturning: true });
+    const dave = await world.create();
+    const first = dave.constructIntro();
+    root.admit(first);
+    const { reply } = expectCode("INTRODUCTION_REPLY", () => dave.decode(root.constructReply(first)));
+    expect(reply).toMatchObject({ standing: "unknown", isReturning: false });
+  });
+
   it("is answered also where the key that counts is older than that, and another one lost against it since", async () => {
     const world = new World();
     const { root, admin, carol, bob } = await world.family();

@@ -237,7 +237,8 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
         const { reply } = error;
         // A device without a screen: it takes the key from an admin whom it knows, and otherwise a person compares.
         const isConfirmed =
-          reply.standing === "member" || nodes.some((one) => one.key === toHex(reply.senderKey) && !one.isBad);
+          (reply.standing === "member" && reply.isReturning) ||
+          nodes.some((one) => one.key === toHex(reply.senderKey) && !one.isBad);
         if (isConfirmed) attempt(node, "takes a reply", () => void node.topic.parseReply(reply));
       } else if (error.code !== "REPLAY") log(`${node.name} got ${error.code} ${sent?.text ?? ""}`);
     }
