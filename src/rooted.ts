@@ -912,11 +912,11 @@ export class Rooted {
     this.#present = present;
   }
 
-  /** The epochs of which an admin says that somebody was given the key, by their commitments; empty where it names none. */
+  /** The epochs of which an admin says that somebody was given the key, by their commitments. */
   #headsOf(participant: string): string[] {
     return this.statements
       .about(participant)
-      .filter(({ issuer }) => issuer !== participant && this.roster.isAdmin(issuer))
+      .filter(({ issuer, head }) => head !== "" && issuer !== participant && this.roster.isAdmin(issuer))
       .map(({ head }) => head);
   }
 

@@ -70,9 +70,11 @@ function forged({ bobs, carol }: Removed, intro: Uint8Array, provenSecret?: Uint
   const identity = new Identity(SEEDS.admin);
   const { rooted } = bobs;
   if (rooted === undefined) throw new Error("no roster");
-  const inside = { epoch: 9, reason: "requested" as const, recipients: [], digest: new Uint8Array(32) };
+  const inside = { epoch: 9, reason: "requested" as const, recipients: [], digest: new Uint8Array(32), statements: [] };
   const { rekey, key } = makeRekey(identity, carol.topicId as Uint8Array, new TopicKey(THEFT), inside);
-  const statements = [...rooted.statements.links, ...rooted.statements.roles];
+  // What removed him he has read, too.
+  const known = stolen(carol).rooted?.statements ?? rooted.statements;
+  const statements = [...known.links, ...known.roles];
   const { salt, roots } = rooted;
   const given = { epoch: 9, generation: 0, topicKey: key, salt, roots, head: formatHead(headOf(rekey)) };
   return sealFor(SEEDS.admin, intro, { ...given, statements, rejoinSecret: bytes(0x57) }, provenSecret);

@@ -345,24 +345,14 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
   /** Who knows of a removal says nothing any more that the removed one can read. */
   function checkRemoved(node: Node, wire: Uint8Array, text: string): void {
     for (const whom of nodes) {
-      const standing = (node.rooted as Rooted).roster.get(whom.key);
-      if (standing?.role !== "revoked" || standing.revokedBy?.issuer === whom.key || !canRead(whom, wire)) continue;
+      const { role, revokedBy } = (node.rooted as Rooted).roster.get(whom.key) ?? {};
+      // Who left by itself, or was removed by the bad one, which does not say what key it had, is not kept out at any price.
+      if (role !== "revoked" || revokedBy === undefined || [whom.key, bad?.key].includes(revokedBy.issuer)) continue;
       // Somebody else may have let it in again meanwhile.
-      if (unionRoster().get(whom.key)?.revokedBy?.hash === standing.revokedBy?.hash) leaks.push(`${whom.name} reads ${text}`);
+      if (canRead(whom, wire) && unionRoster().get(whom.key)?.revokedBy?.hash === revokedBy.hash) {
+        leaks.push(`${whom.name} reads ${text}`);
+      }
     }
-  }
-
-  /** The epoch that somebody sends under, and those before it. */
-  function ancestry(node: Node): Set<string> {
-    const { keyring } = internals(node.topic);
-    const ids = new Set<string>();
-    for (
-      let at = keyring.sending;
-      at !== undefined;
-      at = at.parent === undefined ? undefined : keyring.epoch(at.parent)
-    )
-      ids.add(at.id);
-    return ids;
   }
 
   function canRead(node: Node, wire: Uint8Array): boolean {
@@ -375,7 +365,6 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
     }
   }
   const leaks: string[] = [];
-  const removals: { readonly whom: Node; readonly epoch: string; readonly statement: string }[] = [];
 
   function honestAct(admin: Node): void {
     const others = nodes.filter((node) => node !== admin);
@@ -415,9 +404,6 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
   function revoke(admin: Node, whom: Node): void {
     attempt(admin, `revokes ${whom.name}`, () => {
       publish(admin, admin.topic.revoke(whom.topic.publicKey, { keep: random.pick(["all", "all", "none"]) }));
-      const epoch = internals(admin.topic).keyring.sending?.id;
-      const statement = admin.rooted?.roster.get(whom.key)?.revokedBy?.hash;
-      if (epoch !== undefined && statement !== undefined) removals.push({ whom, epoch, statement });
       rekeys.asked++;
     });
   }
