@@ -803,17 +803,20 @@ export class Topic {
    */
   decodeKept(): readonly { readonly context: string; readonly message: Received }[] {
     this.#expectRooted();
+    // Before anything is taken out: the clock is the caller's code.
+    const now = this.#clock.read();
+    this.#expectLive();
     return this.#kept.list().flatMap((kept) => {
       const { context } = kept;
-      return (this.#decodeKept(kept) ?? []).map((message) => ({ context, message }));
+      return (this.#decodeKept(kept, now) ?? []).map((message) => ({ context, message }));
     });
   }
 
-  #decodeKept(kept: Kept): readonly Received[] | null {
+  #decodeKept(kept: Kept, now: number | undefined): readonly Received[] | null {
     const { wire, context, wanted } = kept;
     this.#kept.remove(kept);
     try {
-      return this.#decodeMessage(wire, this.#parseMessage(wire), context, wanted, this.#clock.read(), true) as
+      return this.#decodeMessage(wire, this.#parseMessage(wire), context, wanted, now, true) as
         | readonly Received[]
         | null;
     } catch (error) {
@@ -1062,11 +1065,9 @@ export class Topic {
   }
 
   /** Steps the key by as much as the policy says, if there is one, and as is granted. */
-  #step(): void {
+  #step(clock: number | undefined): void {
     const every = this.#ratchetEvery;
-    if (every === undefined) return;
-    const clock = this.#clock.read();
-    if (clock === undefined || this.#keyring.current === undefined) return;
+    if (every === undefined || clock === undefined || this.#keyring.current === undefined) return;
     this.#steppedAt ??= clock;
     const due = Math.floor((clock - this.#steppedAt) / every);
     const steps = Math.min(due, this.#budget.available(clock, runningTime()), this.#stepsLeft);
@@ -1305,11 +1306,13 @@ export class Topic {
     const delivery = expectSentDelivery(given);
     const checked = this.#context(context);
     this.#expectMayPublish();
-    this.#step();
     this.#key();
+    const clock = this.#ratchetEvery === undefined ? undefined : this.#clock.read();
     if (delivery !== "event") this.#clock.expectUsable(delivery);
     const sentAt = this.#clock.nextSentAt();
     this.#expectLive();
+    // Only when the clock is read: where it throws, nothing has changed.
+    this.#step(clock);
     return { delivery, context: checked, sentAt };
   }
 
