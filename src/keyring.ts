@@ -235,6 +235,11 @@ export class Keyring {
         leftAt: left === undefined ? undefined : now - left,
       });
     }
+    // Who goes from one to the one before comes to an end.
+    for (const { parent, number } of this.#epochs.values()) {
+      const before = parent === undefined ? undefined : this.#epochs.get(parent);
+      if (before !== undefined && before.number >= number) throw new RangeError("an epoch is not after its parent");
+    }
     const used = sending === undefined ? undefined : this.#epochs.get(sending);
     if (sending !== undefined && used?.keys === undefined) throw new RangeError("the key to send under is missing");
     this.use(used);

@@ -135,6 +135,8 @@ export const MAX_KEPT_MESSAGES = 64;
 export const MAX_KEPT_BYTES = 256 * 1024;
 /** Digests of our own statements that are remembered: what an issuer knew when it made a rekey is one of them, mostly. */
 export const MAX_DIGESTS = 1024;
+/** Greatest number of a digest in what was saved: nobody counts from here to where integers end. */
+export const MAX_DIGEST_NUMBER = 2 ** 52;
 /** Retained statements of which it is remembered under which epoch they were sealed, so that they can be cleared. */
 export const MAX_RETAINED_NAMES = 16_384;
 /** Statements that are published again after a change of key, and grounds that a repair carries. */

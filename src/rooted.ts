@@ -66,7 +66,7 @@ import {
   type WrapStatement,
 } from "./statements.js";
 import { TopicKey } from "./topic-key.js";
-import { type Unsettled, UnsettledStatements } from "./unsettled.js";
+import { type SavedUnsettled, type Unsettled, UnsettledStatements } from "./unsettled.js";
 import type { WrapKeys } from "./wrap-keys.js";
 
 /** Of those whose role rests on somebody who is an admin no more: who keeps it. `undefined` where nobody said. */
@@ -107,7 +107,7 @@ export interface SavedRooted {
   readonly rejoinSecrets: readonly RejoinSecret[];
   readonly digests: readonly string[];
   readonly settled: readonly string[];
-  readonly unsettled: readonly Readonly<Unsettled>[];
+  readonly unsettled: readonly SavedUnsettled[];
   readonly digestsBefore: number;
   /** Who was on the roster, and is no more: since which digest. */
   readonly departed: readonly (readonly [participant: string, digest: number])[];

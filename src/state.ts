@@ -41,8 +41,10 @@ import {
   KEY_BYTES,
   MAX_CONTEXT_BYTES,
   MAX_CONTEXTS_PER_SENDER,
+  MAX_DIGEST_NUMBER,
   MAX_DIGESTS,
   MAX_EPOCH,
+  MAX_GAP_INTERVAL,
   MAX_ISSUERS,
   MAX_KEPT_BYTES,
   MAX_KEPT_MESSAGES,
@@ -76,7 +78,7 @@ import type {
 import type { Removal, SavedRooted } from "./rooted.js";
 import type { SavedStatements } from "./statement-set.js";
 import type { SavedStepBudget } from "./step-budget.js";
-import type { Unsettled } from "./unsettled.js";
+import type { SavedUnsettled } from "./unsettled.js";
 import type { SavedWrapKey } from "./wrap-keys.js";
 
 /** Of how a state is written. Another one is not read, and none of another program is. */
@@ -118,6 +120,8 @@ const sessionOrNone = mapped(bytes(0, SESSION_BYTES), fromTableKey, (value) =>
 );
 const publicKey = shared(KEY_BYTES);
 const statement = shared(1, MAX_STATEMENT_BYTES);
+/** Which of our digests, counted from the first. */
+const digestNumber = unsigned(MAX_DIGEST_NUMBER);
 
 // ——— Keys ———
 
@@ -149,8 +153,8 @@ const epoch = mapped<SavedEpoch, Omit<SavedEpoch, "number" | "issuer">>(
     head: optional(head),
     parent: optional(epochId),
     isProven: flag,
-    agreedAt: optional(integer),
-    told: list(pair(name, integer)),
+    agreedAt: optional(digestNumber),
+    told: list(pair(name, digestNumber)),
     isRetired: flag,
     isSetAside: flag,
     left: optional(milliseconds),
@@ -193,12 +197,13 @@ const rooted = record<SavedRooted>({
   roots: list(publicKey, MAX_ROOTS),
   statements,
   winner: optional(epochId),
-  rejoinSecrets: list(rejoinSecret, MAX_REJOIN_SECRETS),
+  // The latest, and that of the epoch that counts.
+  rejoinSecrets: list(rejoinSecret, MAX_REJOIN_SECRETS + 1),
   digests: list(name, MAX_DIGESTS),
   settled: list(epochId),
-  unsettled: list(record<Unsettled>({ bytes: statement, isSpread: flag }), MAX_REPUBLISHED),
-  digestsBefore: integer,
-  departed: list(pair(name, integer)),
+  unsettled: list(record<SavedUnsettled>({ bytes: statement }), MAX_REPUBLISHED),
+  digestsBefore: digestNumber,
+  departed: list(pair(name, digestNumber)),
   doubted: list(name),
   sealedUnder: list(pair(shortName, epochId), MAX_RETAINED_NAMES),
   removal: optional(record<Removal>({ id: epochId, digest: unsigned(MAX_DIGESTS), knownIn: optional(epochId) })),
@@ -289,7 +294,11 @@ const topic = record<SavedTopic>({
   pins: list(publicKey),
   replays,
   kept: list(kept, MAX_KEPT_MESSAGES),
-  gaps: record<SavedGaps>({ missing: list(pair(wants, milliseconds)), next: milliseconds, interval: integer }),
+  gaps: record<SavedGaps>({
+    missing: list(pair(wants, milliseconds)),
+    next: milliseconds,
+    interval: unsigned(MAX_GAP_INTERVAL),
+  }),
 });
 
 // ——— The whole ———
