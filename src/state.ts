@@ -57,6 +57,7 @@ import {
   MAX_SESSIONS_PER_CONTEXT,
   MAX_STATEMENT_BYTES,
   MAX_STATEMENT_VERSION,
+  MAX_STATEMENTS,
   MAX_WRAP_KEYS,
   SALT_BYTES,
   SENDER_HINT_BYTES,
@@ -96,6 +97,8 @@ export interface SavedTopic {
   readonly budget: SavedStepBudget;
   /** By the clock: when the key last stepped, or was new. */
   readonly steppedAt: number | undefined;
+  /** Public keys in hex: who lost the key by the next epoch, unless it is on the roster again by then. */
+  readonly removed: readonly string[];
   /** Milliseconds until what others may not know is to be published. */
   readonly spread: number | undefined;
   readonly rooted: SavedRooted | undefined;
@@ -289,6 +292,7 @@ const topic = record<SavedTopic>({
   wrapKeys: list(wrapKey, MAX_WRAP_KEYS),
   budget: record<SavedStepBudget>({ credit: milliseconds, clock: optional(time), counted: milliseconds }),
   steppedAt: optional(milliseconds),
+  removed: list(name, MAX_STATEMENTS),
   spread: optional(milliseconds),
   rooted: optional(rooted),
   pins: list(publicKey),

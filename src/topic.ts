@@ -75,6 +75,7 @@ import {
   MAX_PAYLOAD_BYTES,
   MAX_REMEMBERED_INTRODUCTIONS,
   MAX_ROOTS,
+  MAX_STATEMENTS,
   MIN_RATCHET_INTERVAL,
   MIN_WIRE_BYTES,
 } from "./limits.js";
@@ -196,8 +197,8 @@ export class Topic {
   readonly #admitted = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
   #rooted: Rooted | undefined;
   #wantedFor: string | undefined;
-  /** Those who lost the key by the next epoch. */
-  #removed: Participant[] = [];
+  /** Public keys in hex: those who lost the key by the next epoch, unless they are on the roster again by then. */
+  readonly #removed = new Set<string>();
   /** By the clock: when the key last stepped, or was new. */
   #steppedAt: number | undefined;
   /** Running time at which to publish what others may not know. */
@@ -909,8 +910,7 @@ export class Topic {
   #conclude(changes: readonly Change[], events: TopicEvent[]): void {
     const rooted = this.#rooted;
     if (rooted === undefined) return;
-    const self = this.#identity.participant;
-    for (const change of changes) this.#note(change, self, events);
+    for (const change of changes) this.#note(rooted, change, events);
     this.#members.follow(rooted.roster, () => rooted.members());
     if (changes.some(mayRead)) this.#reviewKept(events);
     if (changes.some(({ type }) => type === "epoch")) {
@@ -921,12 +921,14 @@ export class Topic {
     this.#noteWants(rooted, events);
   }
 
-  #note(change: Change, self: Participant, events: TopicEvent[]): void {
+  #note(rooted: Rooted, change: Change, events: TopicEvent[]): void {
+    const self = this.#identity.participant;
     if (change.type === "standing") {
       const { participant: hex, statement, role, by } = change;
       const participant = participantOf(hex);
       if (role === "revoked") {
-        this.#removed.push(participant);
+        this.#removed.add(hex);
+        if (this.#removed.size > MAX_STATEMENTS) this.#removed.delete(this.#removed.values().next().value as string);
         this.#pins.remove(participant.publicKey);
         if (hex === self.hex) events.push({ type: "removed", by });
         else events.push({ type: "revoked", participant, by });
@@ -936,12 +938,13 @@ export class Topic {
     } else if (change.type === "epoch") {
       const { epoch, reason } = change;
       const issuer = epoch.issuer === undefined || epoch.parent === undefined ? undefined : participantOf(epoch.issuer);
-      events.push({ type: "rekeyed", epoch: epoch.number, issuer, reason, removed: this.#removed });
-      this.#removed = [];
+      const removed = [...this.#removed].filter((hex) => !rooted.isMember(hex)).map(participantOf);
+      events.push({ type: "rekeyed", epoch: epoch.number, issuer, reason, removed });
+      this.#removed.clear();
     } else if (change.type === "bad-rekey") {
       events.push({ type: "bad-rekey", issuer: participantOf(toHex(change.issuerKey)), epoch: change.epoch });
     } else if (change.type === "expired") {
-      if (this.#rooted?.roster.isAdmin(self.hex) === true) events.push({ type: "expired", names: change.names });
+      if (rooted.roster.isAdmin(self.hex)) events.push({ type: "expired", names: change.names });
     } else if (change.type === "seed-stolen") {
       events.push({ type: "seed-stolen", wrapKey: change.wrapKey });
     }
@@ -1165,6 +1168,7 @@ export class Topic {
       wrapKeys: this.#wrapKeys.saved(now),
       budget: this.#budget.saved(clock, now),
       steppedAt: this.#steppedAt,
+      removed: [...this.#removed].sort(),
       spread: this.#spreadAt === undefined ? undefined : this.#spreadAt - now,
       rooted: this.#rooted?.saved(),
       pins: this.#pins.list().map((participant) => participant.publicKey),
@@ -1188,6 +1192,7 @@ export class Topic {
       // The clock is not read yet, as in a new topic.
       this.#budget = StepBudget.restore(saved.budget, undefined, now);
       this.#steppedAt = saved.steppedAt;
+      for (const hex of saved.removed) this.#removed.add(hex);
       this.#spreadAt = saved.spread === undefined ? undefined : now + saved.spread;
       this.#pins.restore(saved.pins);
       this.#replays.restore(saved.replays);
