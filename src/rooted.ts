@@ -718,6 +718,8 @@ export class Rooted {
       if (isVouchedFor || isSpread) this.#doubted.delete(participant);
       else this.#doubted.add(participant);
     }
+    // Of whom all is forgotten: who was removed could make up any number.
+    for (const one of this.#doubted) if (this.statements.wrapOf(one) === undefined) this.#doubted.delete(one);
     const changes = this.#standings(before, staged);
     const expired = replaced.filter((one) => !this.statements.has(one)).map(({ hash: name }) => name);
     const names = [...expired, ...renewed.values()].map(nameOf);
