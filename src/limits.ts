@@ -113,6 +113,11 @@ export const MAX_TOLD_EPOCH = 2 ** 34;
 export const MAX_EPOCHS_PER_ISSUER = 16;
 /** Epochs of one issuer that are remembered under one parent: honest ones need one, or two that crossed. */
 export const MAX_EPOCHS_PER_PARENT = 4;
+/**
+ * Repairs that are asked of an admin for the same reason while the same epoch counts. Each has a greater number than the one before, where
+ * others can open that; of one parent they take no more than four.
+ */
+export const MAX_REPAIRS = 4;
 /** Milliseconds of running time for which a key is kept after its successor was adopted, unless the owner sets another. */
 export const DEFAULT_GRACE = 24 * 3_600_000;
 /** Milliseconds between two steps of a policy: shorter ones would outrun what is granted to each participant. */

@@ -74,6 +74,7 @@ import {
   MAX_CONTROL_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_REMEMBERED_INTRODUCTIONS,
+  MAX_REPAIRS,
   MAX_ROOTS,
   MAX_STATEMENTS,
   MIN_RATCHET_INTERVAL,
@@ -196,7 +197,10 @@ export class Topic {
   /** Hashes of introductions whose senders a person admitted since. */
   readonly #admitted = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
   #rooted: Rooted | undefined;
+  /** At which epoch that counts, and why, a rekey is wanted from us. */
   #wantedFor: string | undefined;
+  /** How many of ours did not change that. */
+  #lostRepairs = 0;
   /** Public keys in hex: those who lost the key by the next epoch, unless they are on the roster again by then. */
   readonly #removed = new Set<string>();
   /** By the clock: when the key last stepped, or was new. */
@@ -761,7 +765,12 @@ export class Topic {
     const rooted = this.#expectRooted();
     const clock = this.#controlTime();
     const reason = rooted.rekeyWant === undefined ? "requested" : "repair";
-    return this.#publish(rooted.rekey(reason, clock, runningTime()));
+    const wantedFor = this.#wantedFor;
+    const message = this.#publish(rooted.rekey(reason, clock, runningTime()));
+    // It lost, of two of one number perhaps by chance: the next has a greater one.
+    const want = this.#wantedFor === wantedFor ? rooted.rekeyWant : undefined;
+    if (want !== undefined && ++this.#lostRepairs < MAX_REPAIRS) this.#tell([this.#wanted(rooted, want)]);
+    return message;
   }
 
   /**
@@ -954,12 +963,9 @@ export class Topic {
     const now = runningTime();
     const want = rooted.rekeyWant;
     const wantedFor = want && `${rooted.winner?.id} ${want}`;
-    if (want !== undefined && wantedFor !== this.#wantedFor) {
-      events.push({
-        type: "rekey-wanted",
-        reason: want,
-        delay: spread(rooted.roster.rankOf(this.#identity.participant.hex) ?? 0),
-      });
+    if (wantedFor !== this.#wantedFor) {
+      this.#lostRepairs = 0;
+      if (want !== undefined) events.push(this.#wanted(rooted, want));
     }
     this.#wantedFor = wantedFor;
     this.#noteSpread(rooted, events, now);
@@ -970,6 +976,11 @@ export class Topic {
     }
     const due = rooted.isRevoked ? undefined : this.#gaps.due(now);
     if (due !== undefined) events.push({ type: "introduction-wanted", reason: due, delay: spread(0) });
+  }
+
+  /** Asks for a rekey: of several admins the one whose rekey would win first. */
+  #wanted({ roster }: Rooted, reason: RekeyWant): TopicEvent {
+    return { type: "rekey-wanted", reason, delay: spread(roster.rankOf(this.#identity.participant.hex) ?? 0) };
   }
 
   /** What others may not know is published after a while, unless somebody else does: admins first, by rank. */
