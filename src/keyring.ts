@@ -31,11 +31,13 @@ export interface Epoch {
   isRetired: boolean;
   /** Whether it does not count for us, because it cannot be opened and an admin told us to go on without it. */
   isSetAside: boolean;
+  /** How often senders had been forgotten when something was accepted under it first; `undefined` while nothing was. */
+  heardSince: number | undefined;
   /** Running time since which it is not what we send under; `undefined` while it is. */
   leftAt: number | undefined;
 }
 
-type NewEpoch = Omit<Epoch, "agreedAt" | "told" | "isRetired" | "isSetAside" | "leftAt">;
+type NewEpoch = Omit<Epoch, "agreedAt" | "told" | "isRetired" | "isSetAside" | "heardSince" | "leftAt">;
 
 /** The id of the epoch that a rekey starts. */
 export function epochIdOf({ commitment, issuerKey }: RekeyHead): string {
@@ -127,6 +129,7 @@ export class Keyring {
       told: new Map(),
       isRetired: false,
       isSetAside: false,
+      heardSince: undefined,
       leftAt: undefined,
     };
     this.#epochs.get(added.id)?.keys?.wipe();

@@ -140,8 +140,8 @@ export const MAX_KEPT_MESSAGES = 64;
 export const MAX_KEPT_BYTES = 256 * 1024;
 /** Digests of our own statements that are remembered: what an issuer knew when it made a rekey is one of them, mostly. */
 export const MAX_DIGESTS = 1024;
-/** Greatest number of a digest in what was saved: nobody counts from here to where integers end. */
-export const MAX_DIGEST_NUMBER = 2 ** 52;
+/** Greatest count of digests, or of anything else that is counted one by one, in what was saved: nobody counts from here to where integers end. */
+export const MAX_COUNTED = 2 ** 52;
 /** Retained statements of which it is remembered under which epoch they were sealed, so that they can be cleared. */
 export const MAX_RETAINED_NAMES = 16_384;
 /** Statements that are published again after a change of key, and grounds that a repair carries. */
@@ -158,6 +158,11 @@ export const REPLAY_WINDOW = 16_384;
 export const MAX_SESSIONS_PER_CONTEXT = 16;
 /** Contexts of one sender that are told apart. */
 export const MAX_CONTEXTS_PER_SENDER = 256;
+/**
+ * Senders of a rooted topic that are remembered, and neither on the roster nor pinned: until another epoch counts, four times as many as
+ * statements are kept, and from then on no more than those. Honest ones are fewer by far; an admin that turned bad makes up any number.
+ */
+export const MAX_SENDERS_GONE = 4 * MAX_STATEMENTS;
 /** Contexts in which this topic itself keeps a sending session. */
 export const MAX_SENDING_CONTEXTS = 4096;
 /** Own sessions that are remembered, so that `hearOwn` never hands over our own echo. */

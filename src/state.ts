@@ -41,7 +41,7 @@ import {
   KEY_BYTES,
   MAX_CONTEXT_BYTES,
   MAX_CONTEXTS_PER_SENDER,
-  MAX_DIGEST_NUMBER,
+  MAX_COUNTED,
   MAX_DIGESTS,
   MAX_EPOCH,
   MAX_GAP_INTERVAL,
@@ -123,8 +123,8 @@ const sessionOrNone = mapped(bytes(0, SESSION_BYTES), fromTableKey, (value) =>
 );
 const publicKey = shared(KEY_BYTES);
 const statement = shared(1, MAX_STATEMENT_BYTES);
-/** Which of our digests, counted from the first. */
-const digestNumber = unsigned(MAX_DIGEST_NUMBER);
+/** What this program counts one by one, as its digests. */
+const counted = unsigned(MAX_COUNTED);
 
 // ——— Keys ———
 
@@ -156,10 +156,11 @@ const epoch = mapped<SavedEpoch, Omit<SavedEpoch, "number" | "issuer">>(
     head: optional(head),
     parent: optional(epochId),
     isProven: flag,
-    agreedAt: optional(digestNumber),
-    told: list(pair(name, digestNumber)),
+    agreedAt: optional(counted),
+    told: list(pair(name, counted)),
     isRetired: flag,
     isSetAside: flag,
+    heardSince: optional(counted),
     left: optional(milliseconds),
     keys: optional(generations),
   }),
@@ -205,8 +206,8 @@ const rooted = record<SavedRooted>({
   digests: list(name, MAX_DIGESTS),
   settled: list(epochId),
   unsettled: list(record<SavedUnsettled>({ bytes: statement }), MAX_REPUBLISHED),
-  digestsBefore: digestNumber,
-  departed: list(pair(name, digestNumber)),
+  digestsBefore: counted,
+  departed: list(pair(name, counted)),
   doubted: list(name),
   sealedUnder: list(pair(shortName, epochId), MAX_RETAINED_NAMES),
   removal: optional(record<Removal>({ id: epochId, digest: unsigned(MAX_DIGESTS), knownIn: optional(epochId) })),
@@ -225,11 +226,13 @@ const MAX_CONTEXT_KEY_BYTES = 192;
 
 const replays = record<SavedReplays>({
   floor: timeOrNothing,
+  forgotten: counted,
   senders: list(
     record<SavedSender>({
       sender: name,
       watermark: timeOrNothing,
       aliveWatermark: timeOrNothing,
+      since: counted,
       contexts: list(
         record<SavedContext>({
           context: text(MAX_CONTEXT_KEY_BYTES),

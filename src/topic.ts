@@ -76,6 +76,7 @@ import {
   MAX_REMEMBERED_INTRODUCTIONS,
   MAX_REPAIRS,
   MAX_ROOTS,
+  MAX_SENDERS_GONE,
   MAX_STATEMENTS,
   MIN_RATCHET_INTERVAL,
   MIN_WIRE_BYTES,
@@ -921,8 +922,10 @@ export class Topic {
     if (rooted === undefined) return;
     for (const change of changes) this.#note(rooted, change, events);
     this.#members.follow(rooted.roster, () => rooted.members());
+    const isNewEpoch = changes.some(({ type }) => type === "epoch");
+    this.#forgetSenders(rooted, isNewEpoch ? MAX_STATEMENTS : MAX_SENDERS_GONE);
     if (changes.some(mayRead)) this.#reviewKept(events);
-    if (changes.some(({ type }) => type === "epoch")) {
+    if (isNewEpoch) {
       this.#gaps.close("unknown-key");
       this.#steppedAt = undefined;
     }
@@ -1520,7 +1523,7 @@ export class Topic {
     let isUnseen = false;
     for (const one of trusted) {
       // Before the signature check, which is the dear one: a repeated message is refused at the price of its decryption.
-      repetition = this.#replays.seen(one.hex, context, mark);
+      repetition = this.#replays.seen(one.hex, context, mark) ?? this.#mayBeForgotten(one, found, delivery);
       if (repetition !== undefined && !wanted.allowReplay) {
         refusal ??= repetition;
         continue;
@@ -1537,6 +1540,8 @@ export class Topic {
 
     this.#checkTime(delivery, sentAt, now, wanted.maxAge);
     if (delivery === "alive") {
+      if (repetition !== undefined) return null;
+      found.epoch.heardSince ??= this.#replays.forgotten;
       this.#replays.acceptAlive(sender.hex, context, mark, payload);
       return null;
     }
@@ -1546,6 +1551,7 @@ export class Topic {
     const isReplay = repetition !== undefined || this.#isOutdated(sender, context, mark, wanted.allowReplay);
     // Only now may anything change: the message is authentic, in time, and new.
     this.#follow(found, now);
+    if (!isReplay) found.epoch.heardSince ??= this.#replays.forgotten;
     const missed = isReplay ? undefined : this.#replays.accept(sender.hex, context, mark);
     if (batch === undefined) {
       return [new Received(payload, { sender, sentAt, delivery, sequence, missed, replayed: isReplay })];
@@ -1554,6 +1560,24 @@ export class Topic {
       const missedBefore = i === 0 || isReplay ? missed : 0;
       const facts = { sender, sentAt, delivery, sequence: sequence + i, missed: missedBefore, replayed: isReplay };
       return new Received(one.slice(), facts);
+    });
+  }
+
+  /**
+   * Whether something may have been given before to a memory that forgot its sender since. A watermark of times, for all who are forgotten,
+   * would let one of them shut out whoever is heard first after that; by the epoch, the next rekey ends it.
+   */
+  #mayBeForgotten({ hex }: Participant, { epoch }: FoundKey, delivery: AnyDelivery): "too-old" | undefined {
+    const { heardSince } = epoch;
+    if (heardSince === undefined || delivery === "state" || delivery === "will") return undefined;
+    return this.#replays.heardSince(hex) > heardSince ? "too-old" : undefined;
+  }
+
+  /** Of senders who are not read any more, only so many are remembered. */
+  #forgetSenders(rooted: Rooted, most: number): void {
+    this.#replays.forget(most, () => {
+      const pinned = new Set([this.#identity.participant, ...this.#pins.list()].map(({ hex }) => hex));
+      return (sender) => pinned.has(sender) || rooted.isMember(sender);
     });
   }
 
