@@ -43,10 +43,10 @@ export function unsigned(most: number): Codec<number> {
 export const integer = unsigned(Number.MAX_SAFE_INTEGER);
 export const time = unsigned(MAX_SENT_AT);
 
-/** Running time that passed, in whole milliseconds. */
+/** Running time that passed, in whole milliseconds. What is read is no more than lies between two times: it runs on, and is written again. */
 export const milliseconds: Codec<number> = {
   write: ({ writer }, value) => void writer.unsigned(Math.round(Math.max(value, 0))),
-  read: integer.read,
+  read: time.read,
 };
 
 /** A time, or −1: one more than that. */

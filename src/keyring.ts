@@ -31,11 +31,13 @@ export interface Epoch {
   isRetired: boolean;
   /** Whether it does not count for us, because it cannot be opened and an admin told us to go on without it. */
   isSetAside: boolean;
+  /** How often senders had been forgotten when something was accepted under it first; `undefined` while nothing was. */
+  heardSince: number | undefined;
   /** Running time since which it is not what we send under; `undefined` while it is. */
   leftAt: number | undefined;
 }
 
-type NewEpoch = Omit<Epoch, "agreedAt" | "told" | "isRetired" | "isSetAside" | "leftAt">;
+type NewEpoch = Omit<Epoch, "agreedAt" | "told" | "isRetired" | "isSetAside" | "heardSince" | "leftAt">;
 
 /** The id of the epoch that a rekey starts. */
 export function epochIdOf({ commitment, issuerKey }: RekeyHead): string {
@@ -127,6 +129,7 @@ export class Keyring {
       told: new Map(),
       isRetired: false,
       isSetAside: false,
+      heardSince: undefined,
       leftAt: undefined,
     };
     this.#epochs.get(added.id)?.keys?.wipe();
@@ -234,6 +237,11 @@ export class Keyring {
         keys: keys && Generations.restore(keys, now),
         leftAt: left === undefined ? undefined : now - left,
       });
+    }
+    // Who goes from one to the one before comes to an end.
+    for (const { parent, number } of this.#epochs.values()) {
+      const before = parent === undefined ? undefined : this.#epochs.get(parent);
+      if (before !== undefined && before.number >= number) throw new RangeError("an epoch is not after its parent");
     }
     const used = sending === undefined ? undefined : this.#epochs.get(sending);
     if (sending !== undefined && used?.keys === undefined) throw new RangeError("the key to send under is missing");

@@ -113,6 +113,11 @@ export const MAX_TOLD_EPOCH = 2 ** 34;
 export const MAX_EPOCHS_PER_ISSUER = 16;
 /** Epochs of one issuer that are remembered under one parent: honest ones need one, or two that crossed. */
 export const MAX_EPOCHS_PER_PARENT = 4;
+/**
+ * Repairs that are asked of an admin for the same reason while the same epoch counts. Each has a greater number than the one before, where
+ * others can open that; of one parent they take no more than four.
+ */
+export const MAX_REPAIRS = 4;
 /** Milliseconds of running time for which a key is kept after its successor was adopted, unless the owner sets another. */
 export const DEFAULT_GRACE = 24 * 3_600_000;
 /** Milliseconds between two steps of a policy: shorter ones would outrun what is granted to each participant. */
@@ -135,6 +140,8 @@ export const MAX_KEPT_MESSAGES = 64;
 export const MAX_KEPT_BYTES = 256 * 1024;
 /** Digests of our own statements that are remembered: what an issuer knew when it made a rekey is one of them, mostly. */
 export const MAX_DIGESTS = 1024;
+/** Greatest count of digests, or of anything else that is counted one by one, in what was saved: nobody counts from here to where integers end. */
+export const MAX_COUNTED = 2 ** 52;
 /** Retained statements of which it is remembered under which epoch they were sealed, so that they can be cleared. */
 export const MAX_RETAINED_NAMES = 16_384;
 /** Statements that are published again after a change of key, and grounds that a repair carries. */
@@ -151,6 +158,11 @@ export const REPLAY_WINDOW = 16_384;
 export const MAX_SESSIONS_PER_CONTEXT = 16;
 /** Contexts of one sender that are told apart. */
 export const MAX_CONTEXTS_PER_SENDER = 256;
+/**
+ * Senders of a rooted topic that are remembered, and neither on the roster nor pinned: until another epoch counts, four times as many as
+ * statements are kept, and from then on no more than those. Honest ones are fewer by far; an admin that turned bad makes up any number.
+ */
+export const MAX_SENDERS_GONE = 4 * MAX_STATEMENTS;
 /** Contexts in which this topic itself keeps a sending session. */
 export const MAX_SENDING_CONTEXTS = 4096;
 /** Own sessions that are remembered, so that `hearOwn` never hands over our own echo. */

@@ -50,6 +50,8 @@ interface Sender {
   watermark: number;
   /** Time of the newest alive in a context that was forgotten. */
   aliveWatermark: number;
+  /** How often senders had been forgotten when this one was heard first. */
+  readonly since: number;
   readonly contexts: Recent<Context>;
 }
 
@@ -75,7 +77,7 @@ export interface SavedContext {
   readonly alive: SavedAlive | undefined;
 }
 
-export interface SavedSender extends Pick<Sender, "watermark" | "aliveWatermark"> {
+export interface SavedSender extends Pick<Sender, "watermark" | "aliveWatermark" | "since"> {
   readonly sender: string;
   /** The one used last at the end. */
   readonly contexts: readonly SavedContext[];
@@ -84,6 +86,8 @@ export interface SavedSender extends Pick<Sender, "watermark" | "aliveWatermark"
 /** All of a `ReplayMemory`. Where there is no time, it is −1. */
 export interface SavedReplays {
   readonly floor: number;
+  /** How often senders were forgotten. */
+  readonly forgotten: number;
   readonly senders: readonly SavedSender[];
 }
 
@@ -251,6 +255,8 @@ export class ReplayMemory {
   readonly #senders = new Map<string, Sender>();
   /** Events and commands of everybody up to this time count as seen. */
   #floor = NOTHING;
+  /** How often senders were forgotten. */
+  #forgotten = 0;
   /** Where the last message was accepted; most come where the one before came. Being the newest, it is not forgotten meanwhile. */
   #last: { readonly sender: string; readonly context: string; readonly entry: Context } | undefined;
 
@@ -338,13 +344,34 @@ export class ReplayMemory {
     this.#floor = Math.max(this.#floor, time);
   }
 
+  get forgotten(): number {
+    return this.#forgotten;
+  }
+
+  /** How often senders had been forgotten when this one was heard first; or now, where it is not remembered. */
+  heardSince(sender: string): number {
+    return this.#forgotten === 0 ? 0 : (this.#senders.get(sender)?.since ?? this.#forgotten);
+  }
+
+  /** Forgets all senders but those to be kept, if there are more than so many others. What they sent is to be told by its epoch from then on. */
+  forget(most: number, toKeep: () => (sender: string) => boolean): void {
+    if (this.#senders.size <= most) return;
+    const isKept = toKeep();
+    const others = [...this.#senders.keys()].filter((sender) => !isKept(sender));
+    if (others.length <= most) return;
+    for (const sender of others) this.#senders.delete(sender);
+    this.#last = undefined;
+    this.#forgotten++;
+  }
+
   saved(): SavedReplays {
-    return { floor: this.#floor, senders: [...this.#senders].map(savedSender) };
+    return { floor: this.#floor, forgotten: this.#forgotten, senders: [...this.#senders].map(savedSender) };
   }
 
   /** Goes on with what was saved. */
-  restore({ floor, senders }: SavedReplays): void {
+  restore({ floor, forgotten, senders }: SavedReplays): void {
     this.#floor = floor;
+    this.#forgotten = forgotten;
     for (const saved of senders) this.#senders.set(saved.sender, restoreSender(saved));
   }
 
@@ -353,7 +380,8 @@ export class ReplayMemory {
     if (last !== undefined && last.sender === sender && last.context === context) return last.entry;
     let known = this.#senders.get(sender);
     if (known === undefined) {
-      known = { watermark: NOTHING, aliveWatermark: NOTHING, contexts: new Recent(MAX_CONTEXTS_PER_SENDER) };
+      const contexts = new Recent<Context>(MAX_CONTEXTS_PER_SENDER);
+      known = { watermark: NOTHING, aliveWatermark: NOTHING, since: this.#forgotten, contexts };
       this.#senders.set(sender, known);
     }
     const { contexts } = known;
@@ -377,8 +405,8 @@ function fold(oldest: Context, sender: Sender): void {
   sender.aliveWatermark = Math.max(sender.aliveWatermark, oldest.alive?.sentAt ?? NOTHING);
 }
 
-function savedSender([sender, { watermark, aliveWatermark, contexts }]: readonly [string, Sender]): SavedSender {
-  return { sender, watermark, aliveWatermark, contexts: [...contexts.entries()].map(savedContext) };
+function savedSender([sender, { contexts, ...facts }]: readonly [string, Sender]): SavedSender {
+  return { sender, ...facts, contexts: [...contexts.entries()].map(savedContext) };
 }
 
 function savedContext([context, known]: readonly [string, Context]): SavedContext {
@@ -394,8 +422,8 @@ function pickState({ session, sequence, sentAt }: Mark): SavedState {
   return { session, sequence, sentAt };
 }
 
-function restoreSender({ watermark, aliveWatermark, contexts }: SavedSender): Sender {
-  const sender: Sender = { watermark, aliveWatermark, contexts: new Recent(MAX_CONTEXTS_PER_SENDER) };
+function restoreSender({ watermark, aliveWatermark, since, contexts }: SavedSender): Sender {
+  const sender: Sender = { watermark, aliveWatermark, since, contexts: new Recent(MAX_CONTEXTS_PER_SENDER) };
   for (const { context, sessions, newestState, alive, ...times } of contexts) {
     const known: Context = {
       ...times,

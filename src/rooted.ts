@@ -67,7 +67,7 @@ import {
   type WrapStatement,
 } from "./statements.js";
 import { TopicKey } from "./topic-key.js";
-import { type Unsettled, UnsettledStatements } from "./unsettled.js";
+import { type SavedUnsettled, type Unsettled, UnsettledStatements } from "./unsettled.js";
 import type { WrapKeys } from "./wrap-keys.js";
 
 /** Of those whose role rests on somebody who is an admin no more: who keeps it. `undefined` where nobody said. */
@@ -108,7 +108,7 @@ export interface SavedRooted {
   readonly rejoinSecrets: readonly RejoinSecret[];
   readonly digests: readonly string[];
   readonly settled: readonly string[];
-  readonly unsettled: readonly Readonly<Unsettled>[];
+  readonly unsettled: readonly SavedUnsettled[];
   readonly digestsBefore: number;
   /** Who was on the roster, and is no more: since which digest. */
   readonly departed: readonly (readonly [participant: string, digest: number])[];
@@ -738,6 +738,8 @@ export class Rooted {
       if (isVouchedFor || isSpread) this.#doubted.delete(participant);
       else this.#doubted.add(participant);
     }
+    // Of whom all is forgotten: who was removed could make up any number.
+    for (const one of this.#doubted) if (this.statements.wrapOf(one) === undefined) this.#doubted.delete(one);
     const changes = this.#standings(before, staged);
     const expired = replaced.filter((one) => !this.statements.has(one)).map(({ hash: name }) => name);
     const names = [...expired, ...renewed.values()].map(nameOf);

@@ -41,8 +41,10 @@ import {
   KEY_BYTES,
   MAX_CONTEXT_BYTES,
   MAX_CONTEXTS_PER_SENDER,
+  MAX_COUNTED,
   MAX_DIGESTS,
   MAX_EPOCH,
+  MAX_GAP_INTERVAL,
   MAX_ISSUERS,
   MAX_KEPT_BYTES,
   MAX_KEPT_MESSAGES,
@@ -55,6 +57,7 @@ import {
   MAX_SESSIONS_PER_CONTEXT,
   MAX_STATEMENT_BYTES,
   MAX_STATEMENT_VERSION,
+  MAX_STATEMENTS,
   MAX_WRAP_KEYS,
   SALT_BYTES,
   SENDER_HINT_BYTES,
@@ -76,7 +79,7 @@ import type {
 import type { Removal, SavedRooted } from "./rooted.js";
 import type { SavedStatements } from "./statement-set.js";
 import type { SavedStepBudget } from "./step-budget.js";
-import type { Unsettled } from "./unsettled.js";
+import type { SavedUnsettled } from "./unsettled.js";
 import type { SavedWrapKey } from "./wrap-keys.js";
 
 /** Of how a state is written. Another one is not read, and none of another program is. */
@@ -94,6 +97,8 @@ export interface SavedTopic {
   readonly budget: SavedStepBudget;
   /** By the clock: when the key last stepped, or was new. */
   readonly steppedAt: number | undefined;
+  /** Public keys in hex: who lost the key by the next epoch, unless it is on the roster again by then. */
+  readonly removed: readonly string[];
   /** Milliseconds until what others may not know is to be published. */
   readonly spread: number | undefined;
   readonly rooted: SavedRooted | undefined;
@@ -118,6 +123,8 @@ const sessionOrNone = mapped(bytes(0, SESSION_BYTES), fromTableKey, (value) =>
 );
 const publicKey = shared(KEY_BYTES);
 const statement = shared(1, MAX_STATEMENT_BYTES);
+/** What this program counts one by one, as its digests. */
+const counted = unsigned(MAX_COUNTED);
 
 // ——— Keys ———
 
@@ -150,10 +157,11 @@ const epoch = mapped<SavedEpoch, Omit<SavedEpoch, "number" | "issuer">>(
     head: optional(head),
     parent: optional(epochId),
     isProven: flag,
-    agreedAt: optional(integer),
-    told: list(pair(name, integer)),
+    agreedAt: optional(counted),
+    told: list(pair(name, counted)),
     isRetired: flag,
     isSetAside: flag,
+    heardSince: optional(counted),
     left: optional(milliseconds),
     keys: optional(generations),
   }),
@@ -194,12 +202,13 @@ const rooted = record<SavedRooted>({
   roots: list(publicKey, MAX_ROOTS),
   statements,
   winner: optional(epochId),
-  rejoinSecrets: list(rejoinSecret, MAX_REJOIN_SECRETS),
+  // The latest, and that of the epoch that counts.
+  rejoinSecrets: list(rejoinSecret, MAX_REJOIN_SECRETS + 1),
   digests: list(name, MAX_DIGESTS),
   settled: list(epochId),
-  unsettled: list(record<Unsettled>({ bytes: statement, isSpread: flag }), MAX_REPUBLISHED),
-  digestsBefore: integer,
-  departed: list(pair(name, integer)),
+  unsettled: list(record<SavedUnsettled>({ bytes: statement }), MAX_REPUBLISHED),
+  digestsBefore: counted,
+  departed: list(pair(name, counted)),
   doubted: list(name),
   sealedUnder: list(pair(shortName, epochId), MAX_RETAINED_NAMES),
   removal: optional(record<Removal>({ id: epochId, digest: unsigned(MAX_DIGESTS), knownIn: optional(epochId) })),
@@ -218,11 +227,13 @@ const MAX_CONTEXT_KEY_BYTES = 192;
 
 const replays = record<SavedReplays>({
   floor: timeOrNothing,
+  forgotten: counted,
   senders: list(
     record<SavedSender>({
       sender: name,
       watermark: timeOrNothing,
       aliveWatermark: timeOrNothing,
+      since: counted,
       contexts: list(
         record<SavedContext>({
           context: text(MAX_CONTEXT_KEY_BYTES),
@@ -285,12 +296,17 @@ const topic = record<SavedTopic>({
   wrapKeys: list(wrapKey, MAX_WRAP_KEYS),
   budget: record<SavedStepBudget>({ credit: milliseconds, clock: optional(time), counted: milliseconds }),
   steppedAt: optional(milliseconds),
+  removed: list(name, MAX_STATEMENTS),
   spread: optional(milliseconds),
   rooted: optional(rooted),
   pins: list(publicKey),
   replays,
   kept: list(kept, MAX_KEPT_MESSAGES),
-  gaps: record<SavedGaps>({ missing: list(pair(wants, milliseconds)), next: milliseconds, interval: integer }),
+  gaps: record<SavedGaps>({
+    missing: list(pair(wants, milliseconds)),
+    next: milliseconds,
+    interval: unsigned(MAX_GAP_INTERVAL),
+  }),
 });
 
 // ——— The whole ———

@@ -74,7 +74,10 @@ import {
   MAX_CONTROL_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_REMEMBERED_INTRODUCTIONS,
+  MAX_REPAIRS,
   MAX_ROOTS,
+  MAX_SENDERS_GONE,
+  MAX_STATEMENTS,
   MIN_RATCHET_INTERVAL,
   MIN_WIRE_BYTES,
 } from "./limits.js";
@@ -195,9 +198,12 @@ export class Topic {
   /** Hashes of introductions whose senders a person admitted since. */
   readonly #admitted = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
   #rooted: Rooted | undefined;
+  /** At which epoch that counts, and why, a rekey is wanted from us. */
   #wantedFor: string | undefined;
-  /** Those who lost the key by the next epoch. */
-  #removed: Participant[] = [];
+  /** How many of ours did not change that. */
+  #lostRepairs = 0;
+  /** Public keys in hex: those who lost the key by the next epoch, unless they are on the roster again by then. */
+  readonly #removed = new Set<string>();
   /** By the clock: when the key last stepped, or was new. */
   #steppedAt: number | undefined;
   /** Running time at which to publish what others may not know. */
@@ -766,7 +772,12 @@ export class Topic {
     const rooted = this.#expectRooted();
     const clock = this.#controlTime();
     const reason = rooted.rekeyWant === undefined ? "requested" : "repair";
-    return this.#publish(rooted.rekey(reason, clock, runningTime()));
+    const wantedFor = this.#wantedFor;
+    const message = this.#publish(rooted.rekey(reason, clock, runningTime()));
+    // It lost, of two of one number perhaps by chance: the next has a greater one.
+    const want = this.#wantedFor === wantedFor ? rooted.rekeyWant : undefined;
+    if (want !== undefined && ++this.#lostRepairs < MAX_REPAIRS) this.#tell([this.#wanted(rooted, want)]);
+    return message;
   }
 
   /**
@@ -809,17 +820,20 @@ export class Topic {
    */
   decodeKept(): readonly { readonly context: string; readonly message: Received }[] {
     this.#expectRooted();
+    // Before anything is taken out: the clock is the caller's code.
+    const now = this.#clock.read();
+    this.#expectLive();
     return this.#kept.list().flatMap((kept) => {
       const { context } = kept;
-      return (this.#decodeKept(kept) ?? []).map((message) => ({ context, message }));
+      return (this.#decodeKept(kept, now) ?? []).map((message) => ({ context, message }));
     });
   }
 
-  #decodeKept(kept: Kept): readonly Received[] | null {
+  #decodeKept(kept: Kept, now: number | undefined): readonly Received[] | null {
     const { wire, context, wanted } = kept;
     this.#kept.remove(kept);
     try {
-      return this.#decodeMessage(wire, this.#parseMessage(wire), context, wanted, this.#clock.read(), true) as
+      return this.#decodeMessage(wire, this.#parseMessage(wire), context, wanted, now, true) as
         | readonly Received[]
         | null;
     } catch (error) {
@@ -912,11 +926,12 @@ export class Topic {
   #conclude(changes: readonly Change[], events: TopicEvent[]): void {
     const rooted = this.#rooted;
     if (rooted === undefined) return;
-    const self = this.#identity.participant;
-    for (const change of changes) this.#note(change, self, events);
+    for (const change of changes) this.#note(rooted, change, events);
     this.#members.follow(rooted.roster, () => rooted.members());
+    const isNewEpoch = changes.some(({ type }) => type === "epoch");
+    this.#forgetSenders(rooted, isNewEpoch ? MAX_STATEMENTS : MAX_SENDERS_GONE);
     if (changes.some(mayRead)) this.#reviewKept(events);
-    if (changes.some(({ type }) => type === "epoch")) {
+    if (isNewEpoch) {
       this.#gaps.close("unknown-key");
       this.#gaps.close("behind");
       this.#steppedAt = undefined;
@@ -925,12 +940,14 @@ export class Topic {
     this.#noteWants(rooted, events);
   }
 
-  #note(change: Change, self: Participant, events: TopicEvent[]): void {
+  #note(rooted: Rooted, change: Change, events: TopicEvent[]): void {
+    const self = this.#identity.participant;
     if (change.type === "standing") {
       const { participant: hex, statement, role, by } = change;
       const participant = participantOf(hex);
       if (role === "revoked") {
-        this.#removed.push(participant);
+        this.#removed.add(hex);
+        if (this.#removed.size > MAX_STATEMENTS) this.#removed.delete(this.#removed.values().next().value as string);
         this.#pins.remove(participant.publicKey);
         if (hex === self.hex) events.push({ type: "removed", by });
         else events.push({ type: "revoked", participant, by });
@@ -940,12 +957,13 @@ export class Topic {
     } else if (change.type === "epoch") {
       const { epoch, reason } = change;
       const issuer = epoch.issuer === undefined || epoch.parent === undefined ? undefined : participantOf(epoch.issuer);
-      events.push({ type: "rekeyed", epoch: epoch.number, issuer, reason, removed: this.#removed });
-      this.#removed = [];
+      const removed = [...this.#removed].filter((hex) => !rooted.isMember(hex)).map(participantOf);
+      events.push({ type: "rekeyed", epoch: epoch.number, issuer, reason, removed });
+      this.#removed.clear();
     } else if (change.type === "bad-rekey") {
       events.push({ type: "bad-rekey", issuer: participantOf(toHex(change.issuerKey)), epoch: change.epoch });
     } else if (change.type === "expired") {
-      if (this.#rooted?.roster.isAdmin(self.hex) === true) events.push({ type: "expired", names: change.names });
+      if (rooted.roster.isAdmin(self.hex)) events.push({ type: "expired", names: change.names });
     } else if (change.type === "seed-stolen") {
       events.push({ type: "seed-stolen", wrapKey: change.wrapKey });
     }
@@ -955,12 +973,9 @@ export class Topic {
     const now = runningTime();
     const want = rooted.rekeyWant;
     const wantedFor = want && `${rooted.winner?.id} ${want}`;
-    if (want !== undefined && wantedFor !== this.#wantedFor) {
-      events.push({
-        type: "rekey-wanted",
-        reason: want,
-        delay: spread(rooted.roster.rankOf(this.#identity.participant.hex) ?? 0),
-      });
+    if (wantedFor !== this.#wantedFor) {
+      this.#lostRepairs = 0;
+      if (want !== undefined) events.push(this.#wanted(rooted, want));
     }
     this.#wantedFor = wantedFor;
     this.#noteSpread(rooted, events, now);
@@ -971,6 +986,11 @@ export class Topic {
     }
     const due = rooted.isRevoked ? undefined : this.#gaps.due(now);
     if (due !== undefined) events.push({ type: "introduction-wanted", reason: due, delay: spread(0) });
+  }
+
+  /** Asks for a rekey: of several admins the one whose rekey would win first. */
+  #wanted({ roster }: Rooted, reason: RekeyWant): TopicEvent {
+    return { type: "rekey-wanted", reason, delay: spread(roster.rankOf(this.#identity.participant.hex) ?? 0) };
   }
 
   /** What others may not know is published after a while, unless somebody else does: admins first, by rank. */
@@ -1069,11 +1089,9 @@ export class Topic {
   }
 
   /** Steps the key by as much as the policy says, if there is one, and as is granted. */
-  #step(): void {
+  #step(clock: number | undefined): void {
     const every = this.#ratchetEvery;
-    if (every === undefined) return;
-    const clock = this.#clock.read();
-    if (clock === undefined || this.#keyring.current === undefined) return;
+    if (every === undefined || clock === undefined || this.#keyring.current === undefined) return;
     this.#steppedAt ??= clock;
     const due = Math.floor((clock - this.#steppedAt) / every);
     const steps = Math.min(due, this.#budget.available(clock, runningTime()), this.#stepsLeft);
@@ -1171,6 +1189,7 @@ export class Topic {
       wrapKeys: this.#wrapKeys.saved(now),
       budget: this.#budget.saved(clock, now),
       steppedAt: this.#steppedAt,
+      removed: [...this.#removed].sort(),
       spread: this.#spreadAt === undefined ? undefined : this.#spreadAt - now,
       rooted: this.#rooted?.saved(),
       pins: this.#pins.list().map((participant) => participant.publicKey),
@@ -1194,6 +1213,7 @@ export class Topic {
       // The clock is not read yet, as in a new topic.
       this.#budget = StepBudget.restore(saved.budget, undefined, now);
       this.#steppedAt = saved.steppedAt;
+      for (const hex of saved.removed) this.#removed.add(hex);
       this.#spreadAt = saved.spread === undefined ? undefined : now + saved.spread;
       this.#pins.restore(saved.pins);
       this.#replays.restore(saved.replays);
@@ -1312,11 +1332,13 @@ export class Topic {
     const delivery = expectSentDelivery(given);
     const checked = this.#context(context);
     this.#expectMayPublish();
-    this.#step();
     this.#key();
+    const clock = this.#ratchetEvery === undefined ? undefined : this.#clock.read();
     if (delivery !== "event") this.#clock.expectUsable(delivery);
     const sentAt = this.#clock.nextSentAt();
     this.#expectLive();
+    // Only when the clock is read: where it throws, nothing has changed.
+    this.#step(clock);
     return { delivery, context: checked, sentAt };
   }
 
@@ -1510,7 +1532,7 @@ export class Topic {
     let isUnseen = false;
     for (const one of trusted) {
       // Before the signature check, which is the dear one: a repeated message is refused at the price of its decryption.
-      repetition = this.#replays.seen(one.hex, context, mark);
+      repetition = this.#replays.seen(one.hex, context, mark) ?? this.#mayBeForgotten(one, found, delivery);
       if (repetition !== undefined && !wanted.allowReplay) {
         refusal ??= repetition;
         continue;
@@ -1527,6 +1549,8 @@ export class Topic {
 
     this.#checkTime(delivery, sentAt, now, wanted.maxAge);
     if (delivery === "alive") {
+      if (repetition !== undefined) return null;
+      found.epoch.heardSince ??= this.#replays.forgotten;
       this.#replays.acceptAlive(sender.hex, context, mark, payload);
       return null;
     }
@@ -1536,6 +1560,7 @@ export class Topic {
     const isReplay = repetition !== undefined || this.#isOutdated(sender, context, mark, wanted.allowReplay);
     // Only now may anything change: the message is authentic, in time, and new.
     this.#follow(found, now);
+    if (!isReplay) found.epoch.heardSince ??= this.#replays.forgotten;
     const missed = isReplay ? undefined : this.#replays.accept(sender.hex, context, mark);
     if (batch === undefined) {
       return [new Received(payload, { sender, sentAt, delivery, sequence, missed, replayed: isReplay })];
@@ -1544,6 +1569,24 @@ export class Topic {
       const missedBefore = i === 0 || isReplay ? missed : 0;
       const facts = { sender, sentAt, delivery, sequence: sequence + i, missed: missedBefore, replayed: isReplay };
       return new Received(one.slice(), facts);
+    });
+  }
+
+  /**
+   * Whether something may have been given before to a memory that forgot its sender since. A watermark of times, for all who are forgotten,
+   * would let one of them shut out whoever is heard first after that; by the epoch, the next rekey ends it.
+   */
+  #mayBeForgotten({ hex }: Participant, { epoch }: FoundKey, delivery: AnyDelivery): "too-old" | undefined {
+    const { heardSince } = epoch;
+    if (heardSince === undefined || delivery === "state" || delivery === "will") return undefined;
+    return this.#replays.heardSince(hex) > heardSince ? "too-old" : undefined;
+  }
+
+  /** Of senders who are not read any more, only so many are remembered. */
+  #forgetSenders(rooted: Rooted, most: number): void {
+    this.#replays.forget(most, () => {
+      const pinned = new Set([this.#identity.participant, ...this.#pins.list()].map(({ hex }) => hex));
+      return (sender) => pinned.has(sender) || rooted.isMember(sender);
     });
   }
 

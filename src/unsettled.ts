@@ -1,12 +1,15 @@
 /** The statements that others may not know (PROTOCOL §12.2): what is to be published again when the key changes. */
 import { MAX_REPUBLISHED } from "./limits.js";
-import { statementHash } from "./statements.js";
+import { parseStatement, statementHash } from "./statements.js";
 
 export interface Unsettled {
   readonly bytes: Uint8Array;
   /** Whether it was published under the epoch that counts, by us or by somebody else. */
   isSpread: boolean;
 }
+
+/** Without what was published: a program may end after it was told to publish something, and before it does. */
+export type SavedUnsettled = Pick<Unsettled, "bytes">;
 
 /** The latest of them, by their names. */
 export class UnsettledStatements implements Iterable<Unsettled> {
@@ -51,7 +54,12 @@ export class UnsettledStatements implements Iterable<Unsettled> {
     return this.#byName.values();
   }
 
-  restore(saved: Iterable<Readonly<Unsettled>>): void {
-    for (const { bytes, isSpread } of saved) this.add(statementHash(bytes), bytes, isSpread);
+  /** Goes on with what was saved: all of it is to be published again. */
+  restore(saved: Iterable<SavedUnsettled>): void {
+    for (const { bytes } of saved) {
+      // What is none would be found out by a timer, where nobody could catch it.
+      parseStatement(bytes);
+      this.add(statementHash(bytes), bytes, false);
+    }
   }
 }

@@ -328,20 +328,44 @@ describe("what is saved and restored", () => {
   ])("refuses %s", (_, highest, blocks) => {
     const session = { session: toTableKey(sessionOf(1)), floor: -1, greatestSentAt: 1, highest, blocks };
     const context = { context: NAME, watermark: -1, sessions: [session], newestState: undefined, alive: undefined };
-    const sender = { sender: "a", watermark: -1, aliveWatermark: -1, contexts: [context] };
-    expect(() => new ReplayMemory().restore({ floor: -1, senders: [sender] })).toThrow(RangeError);
+    const sender = { sender: "a", watermark: -1, aliveWatermark: -1, since: 0, contexts: [context] };
+    expect(() => new ReplayMemory().restore({ floor: -1, forgotten: 0, senders: [sender] })).toThrow(RangeError);
   });
 
   it("refuses more sessions than are remembered", () => {
     const memory = new ReplayMemory();
     for (let i = 0; i < 16; i++) memory.accept("a", NAME, event(i, 0, i));
-    const { floor, senders } = memory.saved();
+    const { senders, ...others } = memory.saved();
     const [sender] = senders as [(typeof senders)[number]];
     const [context] = sender.contexts as [(typeof sender.contexts)[number]];
     const [session] = context.sessions as [(typeof context.sessions)[number]];
     const sessions = [...context.sessions, { ...session, session: toTableKey(sessionOf(99)) }];
-    const more = { floor, senders: [{ ...sender, contexts: [{ ...context, sessions }] }] };
+    const more = { ...others, senders: [{ ...sender, contexts: [{ ...context, sessions }] }] };
     expect(() => new ReplayMemory().restore(more)).toThrow(RangeError);
+  });
+});
+
+describe("senders", () => {
+  it("are forgotten where more than so many are not to be kept; it is known who was heard before", () => {
+    const memory = new ReplayMemory();
+    for (const sender of ["a", "b", "c"]) memory.accept(sender, NAME, event(0, 0, 100));
+    const isKept = (sender: string) => sender === "a";
+    memory.forget(3, () => {
+      throw new Error("nobody asks who is to be kept");
+    });
+    memory.forget(2, () => isKept);
+    expect([memory.forgotten, memory.seen("c", NAME, event(0, 0, 100))]).toEqual([0, "seen"]);
+    memory.forget(1, () => isKept);
+    expect([memory.forgotten, memory.seen("c", NAME, event(0, 0, 100))]).toEqual([1, undefined]);
+    expect(memory.seen("a", NAME, event(0, 0, 100))).toBe("seen");
+    // It was the last that was heard.
+    memory.accept("c", NAME, event(0, 0, 100));
+    const copy = new ReplayMemory();
+    copy.restore(memory.saved());
+    for (const one of [memory, copy]) {
+      expect(one.seen("c", NAME, event(0, 0, 100))).toBe("seen");
+      expect(["a", "b", "c"].map((sender) => one.heardSince(sender))).toEqual([0, 1, 1]);
+    }
   });
 });
 

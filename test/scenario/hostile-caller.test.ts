@@ -273,6 +273,23 @@ describe("code of the caller that runs in the middle", () => {
     }
   });
 
+  it("may dispose a topic that looks at what it kept, or that is to step its key", async () => {
+    let isReady = false;
+    const clock = (topic: () => Topic) => () => {
+      if (isReady) topic().dispose();
+      return START;
+    };
+    const rooted: Topic = await Topic.establish({ name: NAME, clock: clock(() => rooted) });
+    const stepping: Topic = await Topic.create({
+      topicKey: bytes(1),
+      ratchet: { every: 3_600_000 },
+      clock: clock(() => stepping),
+    });
+    isReady = true;
+    expectCode("DISPOSED", () => rooted.decodeKept());
+    expectCode("DISPOSED", () => stepping.encode("x"));
+  });
+
   it("may send large strings many times: a batch that cannot fit is refused before it is all there", async () => {
     const { alice } = await makePair({ maxPayloadBytes: 1000 });
     let taken = 0;

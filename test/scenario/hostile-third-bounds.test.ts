@@ -1,10 +1,22 @@
 /** Of a third attack: what needs tables that are full. The bounds are smaller here, so that it is quick. */
 import { describe, expect, it, vi } from "vitest";
+import { toHex } from "../../src/bytes.js";
 import { diffieHellmanKeyPair } from "../../src/crypto.js";
 import { Identity } from "../../src/identity.js";
 import { signWrap } from "../../src/statements.js";
 import { forgeMessage } from "../support/forge.js";
-import { forgeControl, SEEDS, say, standStill, stolen, tell, World } from "../support/rooted.js";
+import {
+  type Family,
+  forgeControl,
+  hear,
+  keyOf,
+  SEEDS,
+  say,
+  standStill,
+  stolen,
+  tell,
+  World,
+} from "../support/rooted.js";
 import { bytes, NAME } from "../support/topics.js";
 
 const MOST = vi.hoisted(() => 32);
@@ -13,6 +25,7 @@ vi.mock("../../src/limits.js", async (original) => ({
   ...(await original<typeof import("../../src/limits.js")>()),
   MAX_STATEMENTS_PER_ISSUER: MOST,
   MAX_STATEMENTS: 4 * MOST,
+  MAX_SENDERS_GONE: 16 * MOST,
 }));
 
 standStill();
@@ -59,4 +72,79 @@ describe("6: memory that has no bound", () => {
     expect(stolen(carol).replays.senders.length).toBeLessThanOrEqual(4 * MOST);
   }, 60_000);
 });
-void bytes;
+
+describe("7: who was forgotten, because there were too many", () => {
+  /** An admin makes up so many, each of whom says a word. Gives what the first one said. */
+  function flood({ root, admin, carol }: Family, count: number): Uint8Array {
+    const topicKey = keyOf(admin);
+    const words = Array.from({ length: count }, (_, i) => {
+      const { seed, key } = junk(i);
+      tell(forgeControl(topicKey, { statements: [say(SEEDS.admin, root, key, "publisher", 1 + i)] }), carol);
+      const word = forgeMessage({ seed, topicKey, payload: "x" });
+      expect(tell(word, carol)).toEqual(["x"]);
+      return word;
+    });
+    return words[0] as Uint8Array;
+  }
+
+  it("nothing that it said is given again when it is back; under a later epoch it is heard, and so is who never was before", async () => {
+    const world = new World();
+    const family = await world.family();
+    const { root, admin, carol, bob } = family;
+    const oldKey = keyOf(admin);
+    expect(hear(carol, root.encode("x"))).toBe("x");
+    const word = flood(family, 5 * MOST);
+    const { seed, key } = junk(0);
+    const unheard = bob.encode("late");
+    const late = root.encode("late");
+    const session = bytes(7, 12);
+    const named = new TextDecoder().decode(session);
+    const alive = forgeMessage({ seed, topicKey: oldKey, delivery: "alive", session: bytes(8, 12), payload: named });
+    const will = forgeMessage({ seed, topicKey: oldKey, delivery: "will", session });
+    tell(root.revoke(admin.publicKey, { keep: "none" }).wire, carol, bob);
+    expect(stolen(carol).replays.senders.map(({ sender }) => sender)).toEqual([toHex(root.publicKey)]);
+    tell(root.admit(key).wire, carol, bob);
+    const again = await world.load(carol.save());
+    for (const one of [carol, again]) {
+      expect(tell(word, one)).toEqual(["REPLAY"]);
+      expect(one.decode(word, { allowReplay: true })?.replayed).toBe(true);
+      expect([hear(one, alive), hear(one, alive, { allowReplay: true })]).toEqual(["REPLAY", null]);
+      expect(hear(one, will)).toBe("WILL_NOT_CURRENT");
+      expect([hear(one, unheard), hear(one, late)]).toEqual(["REPLAY", "late"]);
+      expect(hear(one, forgeMessage({ seed, topicKey: keyOf(root), payload: "new" }))).toBe("new");
+      expect([hear(one, bob.encode("new")), hear(one, root.encode("new"))]).toEqual(["new", "new"]);
+      // Also now that it is remembered again.
+      expect([hear(one, word), hear(one, unheard)]).toEqual(["REPLAY", "REPLAY"]);
+    }
+  }, 60_000);
+
+  it("also while the admin makes up more and more under one epoch: then the next rekey lets be heard who was not before", async () => {
+    const world = new World();
+    const family = await world.family();
+    const { root, carol, bob } = family;
+    flood(family, 17 * MOST);
+    const { key } = junk(17 * MOST);
+    expect(stolen(carol).replays.senders.length).toBe(17 * MOST);
+    tell(forgeControl(keyOf(root), { statements: [say(SEEDS.admin, root, key, "publisher", 2 ** 20)] }), carol);
+    // Those are left who are on the roster.
+    expect(stolen(carol).replays.senders.length).toBe(MOST - 1);
+    expect(hear(carol, bob.encode("x"))).toBe("REPLAY");
+    tell(root.rekey().wire, carol, bob);
+    expect(hear(carol, bob.encode("x"))).toBe("x");
+  }, 60_000);
+});
+
+it("who was removed is named by the next rekey, but an admin makes up no more than there may be statements", async () => {
+  const world = new World();
+  const { root, carol } = await world.family();
+  for (let i = 0; i < 5 * MOST; i++) {
+    const { key } = junk(i);
+    const said = [say(SEEDS.admin, root, key, "reader", 2 * i + 1), say(SEEDS.admin, root, key, "revoked", 2 * i + 2)];
+    for (const one of said) tell(forgeControl(keyOf(root), { statements: [one] }), carol);
+  }
+  expect(stolen(carol).removed.length).toBe(4 * MOST);
+  tell(root.rekey().wire, carol);
+  const [rekeyed] = await world.told(carol, "rekeyed");
+  expect(rekeyed?.removed.length).toBe(4 * MOST);
+  expect(stolen(carol).removed).toEqual([]);
+}, 60_000);

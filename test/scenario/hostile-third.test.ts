@@ -282,6 +282,29 @@ describe("2: silence and loss", () => {
     }
   }, 60_000);
 
+  it("nor is it asked for ever, where its repairs lose again and again", async () => {
+    const world = new World();
+    const { root, admin, carol } = await world.family();
+    for (let i = 0; i < 8; i++) tell(root.rekey().wire, admin, carol);
+    // It has lost all keys but the first.
+    const saved = stolen(admin);
+    const epochs = saved.epochs.map((one) => ({ ...one, keys: one.number === 0 ? one.keys : undefined }));
+    const left = await world.load(formatState({ ...saved, epochs, sending: undefined }));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect((await world.told(left, "rekey-wanted")).length).toBe(1);
+    const asked: number[] = [];
+    for (let i = 0; i < 7; i++) {
+      expect(left.rekeyWanted).toBe("unusable");
+      expect(tell(left.rekey().wire, root, carol)).toEqual([null, null]);
+      asked.push((await world.told(left, "rekey-wanted")).length);
+    }
+    expect(asked).toEqual([1, 1, 1, 0, 0, 0, 0]);
+    // Another epoch counts, and it begins anew.
+    for (let i = 0; i < 2; i++) left.rekey();
+    expect(left.rekeyWanted).toBeUndefined();
+    expect(canSpeak(left)).toBe(true);
+  });
+
   it("what only one participant knows, where its program ends between the event and its publication", async () => {
     const world = new World();
     const { root, admin, carol } = await world.family();
