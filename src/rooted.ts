@@ -914,11 +914,11 @@ export class Rooted {
     this.#present = present;
   }
 
-  /** The epochs of which an admin says that somebody was given the key, by their commitments. */
+  /** The epochs of which admins say that somebody was given the key, by their commitments; empty where one knows of none. */
   #headsOf(participant: string): string[] {
     return this.statements
       .about(participant)
-      .filter(({ issuer, head }) => head !== "" && issuer !== participant && this.roster.isAdmin(issuer))
+      .filter(({ issuer }) => issuer !== participant && this.roster.isAdmin(issuer))
       .map(({ head }) => head);
   }
 

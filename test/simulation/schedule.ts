@@ -346,8 +346,8 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
   function checkRemoved(node: Node, wire: Uint8Array, text: string): void {
     for (const whom of nodes) {
       const { role, revokedBy } = (node.rooted as Rooted).roster.get(whom.key) ?? {};
-      // Who left by itself, or was removed by the bad one, which does not say what key it had, is not kept out at any price.
-      if (role !== "revoked" || revokedBy === undefined || [whom.key, bad?.key].includes(revokedBy.issuer)) continue;
+      // Who only left is not kept out at any price.
+      if (role !== "revoked" || revokedBy === undefined || revokedBy.issuer === whom.key) continue;
       // Somebody else may have let it in again meanwhile.
       if (canRead(whom, wire) && unionRoster().get(whom.key)?.revokedBy?.hash === revokedBy.hash) {
         leaks.push(`${whom.name} reads ${text}`);
