@@ -317,7 +317,8 @@ export class Statements {
     const above = [...this.roles.values()].filter(({ issuer: by, subject: of, role: said }) => {
       if (of !== subject) return false;
       if (by === issuer || by === subject) return true;
-      return this.isAdmin(by) && (said === "revoked" || issuer === subject || rankOf(by) <= rankOf(issuer));
+      const isRevocation = said === "revoked" && role !== "admin";
+      return this.isAdmin(by) && (isRevocation || issuer === subject || rankOf(by) <= rankOf(issuer));
     });
     const version = 1 + Math.max(0, ...above.map((each) => each.version));
     if (version <= MAX_TIME) return version;
