@@ -646,24 +646,35 @@ export class RootedPeer extends Peer {
     const parsed = parse(introduction);
     if (parsed.type !== 1) return malformed("not an introduction");
     verifyIntroduction(parsed, this.name);
-    const { senderKey, wrap: offered } = parsed;
-    const isRoot = this.known.roots.includes(hex(senderKey));
-    if (role !== "admin" && isRoot) refuse("FORBIDDEN", "a root is given no other role");
-    if (role === "admin" && this.known.roster.get(this.#me)?.rank === 8) refuse("FORBIDDEN", "rank 8");
-    const wrap = offered.length > 0 ? offered : this.#wrapToCarry(hex(senderKey));
-    const counting = this.counting() ?? refuse("MISSING_TOPIC_KEY", "no epoch");
-    const statement = this.#say(senderKey, { role, name, head: unhex(counting.commitment), wrap });
-    const known = this.known.with([statement]);
-    if (known.roster.get(hex(senderKey))?.role !== role) refuse("FORBIDDEN", "somebody says otherwise");
+    const { senderKey, wrap } = parsed;
+    const { control } = this.admitKnown(senderKey, role, name, wrap.length > 0 ? wrap : undefined);
     this.#admittedBy.add(hex(introductionHash(introduction)));
-    if (role !== "admin" && this.known.isAdmin(hex(senderKey))) {
-      const again = this.#signAgain(hex(senderKey), [], known);
-      return this.#rekeyWith(known.with(again), [statement, ...again], "removal");
+    return control;
+  }
+
+  /** Admits somebody without an introduction. */
+  admitKnown(
+    key: Bytes,
+    role: Role,
+    name: string,
+    wrap = this.#wrapToCarry(hex(key)),
+  ): { control: Control; statement: Bytes } {
+    const subject = hex(key);
+    if (!this.known.isAdmin(this.#me)) refuse("FORBIDDEN", "we are no admin");
+    if (role !== "admin" && this.known.roots.includes(subject)) refuse("FORBIDDEN", "a root is given no other role");
+    if (role === "admin" && this.known.roster.get(this.#me)?.rank === 8) refuse("FORBIDDEN", "rank 8");
+    const counting = this.counting() ?? refuse("MISSING_TOPIC_KEY", "no epoch");
+    const statement = this.#say(key, { role, name, head: unhex(counting.commitment), wrap });
+    const known = this.known.with([statement]);
+    if (known.roster.get(subject)?.role !== role) refuse("FORBIDDEN", "somebody says otherwise");
+    if (role !== "admin" && this.known.isAdmin(subject)) {
+      const again = this.#signAgain(subject, [], known);
+      return { control: this.#rekeyWith(known.with(again), [statement, ...again], "removal"), statement };
     }
-    const statements = [...this.#chain(this.#me), ...this.#chain(hex(senderKey)), statement];
+    const statements = [...this.#chain(this.#me), ...this.#chain(subject), statement];
     const control = this.#seal(this.#chainForStatements(), statements, none, nameOf(statement));
     this.#conclude(known);
-    return control;
+    return { control, statement };
   }
 
   /** Revokes somebody; of an admin, what it had said that is to stay is signed again. */
@@ -777,9 +788,9 @@ export class RootedPeer extends Peer {
   }
 
   #checkRekey(parsed: Rekey, statements: readonly Bytes[], known: Statements, parentKey: Bytes, chain: Chain): void {
-    const parent = [...this.#epochs.values()].find((epoch) => epoch.chain === chain);
-    if (parent === undefined || !same(parsed.parent, commitmentOf(parentKey)) || parsed.epoch !== parent.number + 1)
-      return malformed("a rekey of another parent"); // 3
+    const parent = [...this.#epochs.values()].find((epoch) => epoch.chain === chain) ?? refuse("UNKNOWN_TOPIC_KEY", "");
+    if (!same(parsed.parent, commitmentOf(parentKey)) || parsed.epoch !== parent.number + 1)
+      malformed("a rekey of another parent"); // 3
     if (!same(parsed.statementsHash, statementsHash(statements))) malformed("a rekey of other statements");
     if (!known.isIssuer(hex(parsed.issuer))) refuse("UNTRUSTED_KEY", "issuer of a rekey"); // 4
     const already = this.#epochOf(parsed);
