@@ -746,7 +746,9 @@ export class RootedPeer extends Peer {
 
   /** Makes another wrap key, and what says so. */
   renewWrapKey(now: number): Control {
-    const wrap = makeWrapAlone({ seed: this.seed, ...this.makeWrapKey(now), topicName: this.name });
+    const known = this.known.wraps.get(this.#me)?.version ?? 0;
+    const made = this.makeWrapKey(Math.max(now, known + 1));
+    const wrap = makeWrapAlone({ seed: this.seed, ...made, topicName: this.name });
     const decided = this.known.roster.get(this.#me)?.statement;
     const chain = decided === undefined ? [] : [...this.#chain(decided.issuer), decided.bytes];
     const control = this.#seal(this.#chainForStatements(), [...chain, wrap], none, nameOf(wrap));

@@ -19,12 +19,20 @@ import {
 import {
   controlPayload,
   makeRejoin,
+  makeRekey,
   parseRekey,
   RootedPeer,
   readControlPayload,
   sealControl,
 } from "./independent-rooted.js";
-import { makeRoleStatement, makeWrapAlone, parseStatement, type Role, topicIdOf } from "./independent-statements.js";
+import {
+  makeRoleStatement,
+  makeWrapAlone,
+  parseStatement,
+  type Role,
+  topicIdOf,
+  wrapAlone,
+} from "./independent-statements.js";
 
 type Bytes = Uint8Array;
 const none = new Uint8Array();
@@ -495,3 +503,76 @@ test("of a root that left nothing is said when an admin is removed that had revo
   const said = readControlPayload(openMessage(wire, topicKey, "home").payload).statements.map(parseStatement);
   expect(said.map((each) => each.kind === "role" && each.subject)).toEqual([hex(publicKeyOf(dave))]);
 });
+
+// §11.3: of one issuer's epochs 16 are kept, the one just learned and the one that is sent under among them.
+test("of too many epochs of one issuer the lowest goes, with its key", async () => {
+  const { house, root, rootSeed, peer, library, both, control } = await start(32);
+  const first = root.topicKey as Bytes;
+  const topicId = root.topicId as Bytes;
+  const recipients = [peer, library].map((who) => {
+    const { wrapKey } = root.known.wraps.get(hex(who.publicKey)) ?? { wrapKey: none };
+    return { identity: who.publicKey, wrapKey };
+  });
+  const under = (parentKey: Bytes, epoch: number): Bytes => {
+    const secrets = { ephemeralSecret: house.random.bytes(32), secret: house.random.bytes(32) };
+    const place = { seed: rootSeed, topicId, parentKey, epoch, digest: root.known.digest() };
+    const { rekey, topicKey } = makeRekey({ ...place, ...secrets, reason: "requested", recipients, statements: [] });
+    expect(both(control([], rekey, parentKey)), `epoch ${epoch}`).toBe("");
+    return topicKey;
+  };
+  const keys = [first];
+  for (let epoch = 1; epoch <= 18; epoch++) keys.push(under(keys.at(-1) as Bytes, epoch));
+  const reads = (topicKey: Bytes): string => {
+    house.pass(1);
+    const place = { topicKey, session: house.random.bytes(12), sequence: 0, ...home };
+    const payload = new TextEncoder().encode("read");
+    return both({ wire: sendMessage({ ...place, seed: rootSeed, delivery: "event", sentAt: house.now, payload }) });
+  };
+  const read = (): number[] => [...keys.keys()].filter((epoch) => reads(keys[epoch] as Bytes) === "read");
+  expect(read()).toEqual([0, ...Array.from({ length: 16 }, (_, i) => i + 3)]);
+  // Lower than all, and stays until the next one comes.
+  const low = under(first, 1);
+  expect(reads(low)).toBe("read");
+  expect(read()).toEqual([0, ...Array.from({ length: 15 }, (_, i) => i + 4)]);
+  const next = under(first, 1);
+  expect([low, next].map(reads)).toEqual(["UNKNOWN_TOPIC_KEY", "read"]);
+  agree(peer, library);
+});
+
+// §12.2, §10.6: of the wrap keys that a reply tells of, only its sponsor's is beyond doubt.
+test.each(["library", "peer"] as const)(
+  "the %s admits with no wrap key that a reply of another told of",
+  async (kind) => {
+    const house = new House(33);
+    const root = house.peerRoot();
+    const member = house.peer();
+    const admin = kind === "library" ? await house.library() : house.peer();
+    house.join(root, admin, "admin");
+    house.join(root, member, "publisher", admin);
+    const wrapOf = (who: RootedPeer): Bytes | undefined => root.known.wraps.get(hex(who.publicKey))?.wrapKey;
+    const before = wrapOf(member);
+    house.pass(1000);
+    expect(heard(root, member.renewWrapKey(house.now))).toBe("");
+    root.renewWrapKey(house.now);
+    const after = wrapOf(member);
+    expect(after).not.toEqual(before);
+    adopt(admin, house.answer(root, house.introduce(admin)).reply);
+    const topicKey = root.topicKey as Bytes;
+    const carried = (whom: RootedPeer, role: "publisher" | "admin"): Bytes | undefined => {
+      const { wire } =
+        admin instanceof Topic
+          ? admin.admit(whom.publicKey, { role, name: "named" })
+          : admin.admitKnown(whom.publicKey, role, "named").control;
+      const said = readControlPayload(openMessage(wire, topicKey, "home").payload)
+        .statements.map(parseStatement)
+        .at(-1);
+      return said?.kind === "role" && said.wrap.length > 0 ? wrapAlone(whom.publicKey, said.wrap).wrapKey : undefined;
+    };
+    expect(carried(root, "admin")).toEqual(wrapOf(root));
+    expect(carried(member, "publisher")).toEqual(before);
+    const again = root.known.wraps.get(hex(member.publicKey))?.bytes ?? none;
+    const session = house.random.bytes(12);
+    expect(heard(admin, { wire: sealControl(topicKey, "home", controlPayload([again], none), session) })).toBe("");
+    expect(carried(member, "publisher")).toEqual(after);
+  },
+);
