@@ -18,6 +18,7 @@ import {
 } from "./independent-peer.js";
 import {
   controlPayload,
+  headOf,
   makeRejoin,
   makeRekey,
   parseRekey,
@@ -538,6 +539,31 @@ test("of too many epochs of one issuer the lowest goes, with its key", async () 
   expect([low, next].map(reads)).toEqual(["UNKNOWN_TOPIC_KEY", "read"]);
   agree(peer, library);
 });
+
+// §12.5: what a reply gives of a later generation is proven by nothing; its rejoin secret is made up as easily as its key.
+test.each(["library", "peer"] as const)(
+  "the %s comes back with the rejoin secret of the rekey that it opened, and not with one that was made up",
+  async (kind) => {
+    const house = new House(31);
+    const [root, salt, badSeed] = [house.peer(), house.random.bytes(16), house.random.bytes(32)];
+    root.establish({ roots: [root.publicKey], salt, topicKey: house.random.bytes(32), now: house.now });
+    const [bad, victim] = [house.peer(badSeed), kind === "library" ? await house.library() : house.peer()];
+    house.join(root, victim, "publisher");
+    house.join(root, bad, "admin", victim);
+    const first = root.topicKey as Bytes;
+    const rekey = root.rekey();
+    const head = headOf(parseRekey(readControlPayload(openMessage(rekey.wire, first, "home").payload).rekey));
+    const introduction = house.introduce(victim);
+    const facts = { seed: badSeed, introduction, encapsulationSeed: house.random.bytes(64), context: "home" };
+    const told = { salt, roots: [root.publicKey], statements: [], head };
+    const madeUp = { topicKey: house.random.bytes(32), rejoinSecret: house.random.bytes(32) };
+    adopt(victim, makeHandover(facts, { epoch: 1, generation: 1, ...told, ...madeUp }));
+    expect(heard(victim, rekey)).toBe("");
+    agree(root, victim);
+    converse(root, victim);
+    expect(root.isReturning(house.introduce(victim), "home")).toBe(true);
+  },
+);
 
 // §12.2, §10.6: of the wrap keys that a reply tells of, only its sponsor's is beyond doubt.
 test.each(["library", "peer"] as const)(
