@@ -276,6 +276,8 @@ export class RootedPeer extends Peer {
   #known: Statements | undefined;
   readonly #epochs = new Map<string, Epoch>();
   #sending: Epoch | undefined;
+  /** Epochs whose issuers knew nothing that we do not, as far as can be told (§11.6). */
+  readonly #settled = new Set<string>();
   /** Epochs that we ceased to send under. */
   readonly #left = new Set<string>();
   /** What our statements were called, one after the other: the times by which it is known who left when (§11.5). */
@@ -423,10 +425,30 @@ export class RootedPeer extends Peer {
     );
   }
 
-  #isHeldByRemoved(epoch: Epoch): boolean {
+  /** Who has or may have its key, and is not on the roster. */
+  #formerHolders(epoch: Epoch): string[] {
     const subjects = new Set([...this.known.roles.values()].map(({ subject }) => subject));
     const had = (key: string): boolean => this.#mayHave(epoch, key) || this.#wasGiven(epoch, key);
-    return [...subjects].some((key) => !this.known.isOn(key) && had(key) && !this.#onlyLeft(key));
+    return [...subjects].filter((key) => !this.known.isOn(key) && had(key));
+  }
+
+  #isHeldByRemoved(epoch: Epoch): boolean {
+    return this.#formerHolders(epoch).some((key) => !this.#onlyLeft(key));
+  }
+
+  /** Why an admin wants a rekey (§11.6), but for a removal of its own that was lost. */
+  get wanted(): "unusable" | "held-by-removed" | "participant-missing" | undefined {
+    if (!this.known.isAdmin(this.#me) || this.#openable() === undefined) return undefined;
+    const counting = this.counting();
+    if (counting?.chain === undefined) return "unusable";
+    if (this.#formerHolders(counting).length > 0) return "held-by-removed";
+    if (this.#left.has(idOf(counting))) return "unusable";
+    const missing = this.known.members.filter(
+      (key) => key !== this.#me && this.known.wraps.has(key) && !this.#wasGiven(counting, key),
+    );
+    const agrees = counting.issuer === undefined || this.#settled.has(idOf(counting));
+    const isOurs = (key: string): boolean => this.known.roster.get(key)?.statement?.issuer === this.#me;
+    return missing.some((key) => agrees || isOurs(key)) ? "participant-missing" : undefined;
   }
 
   /** Which wrap keys are doubted, after these came: not those that this says are their participants' own (§12.2). */
@@ -462,6 +484,7 @@ export class RootedPeer extends Peer {
     note();
     const counting = this.counting();
     if (counting !== undefined) counting.ended = undefined;
+    if (counting?.digest !== undefined && this.#digests.includes(counting.digest)) this.#settled.add(idOf(counting));
     const may =
       counting?.chain !== undefined &&
       known.isOn(this.#me) &&
@@ -874,6 +897,7 @@ export class RootedPeer extends Peer {
       const alone = new Statements(roots.map(hex), id, this.name).with(statements);
       this.#noteTold(epoch, statements, (key) => alone.roster.get(key)?.role === "revoked");
     });
+    for (const each of [epoch, this.counting()]) if (each !== undefined) this.#settled.add(idOf(each));
     this.endIntroductions();
   }
 
