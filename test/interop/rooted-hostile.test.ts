@@ -602,3 +602,26 @@ test.each(["library", "peer"] as const)(
     expect(carried(member, "publisher")).toEqual(after);
   },
 );
+
+// §10.4: of more than 256 links those whom roots made stay, and one after the other of the lineage of each.
+test("an admin that makes hundreds of others admins pushes out nobody whom another one made", async () => {
+  const { house, rootSeed, root, peer, library, both, control } = await start(34);
+  const topicId = root.topicId as Bytes;
+  const says = (by: Bytes, whom: Bytes, role: Role): Bytes =>
+    makeRoleStatement({ seed: by, topicId, subject: publicKeyOf(whom), version: 1, role });
+  const [good, bad, below, last] = [0, 1, 2, 3].map(() => house.random.bytes(32)) as [Bytes, Bytes, Bytes, Bytes];
+  const made = [says(rootSeed, bad, "admin"), says(rootSeed, good, "admin")];
+  const many = Array.from({ length: 300 }, () => house.random.bytes(32));
+  expect(both(control([...made, says(good, below, "admin")]))).toBe("");
+  expect(both(control(many.map((each) => says(bad, each, "admin"))))).toBe("");
+  agree(peer, library);
+  expect(peer.members).toHaveLength(3 + 3 + 300);
+  // Without its chain, this is taken in by who knows its issuer.
+  expect(both(control([says(below, last, "publisher")]))).toBe("");
+  agree(peer, library);
+  expect(peer.members.map(({ key }) => key)).toContain(hex(publicKeyOf(last)));
+  const statements = many.map((each) => says(each, house.random.bytes(32), "reader"));
+  expect(both(control(statements))).toBe("");
+  expect(peer.members).toHaveLength(library.members.length);
+  expect(peer.members).toHaveLength(3 + 3 + 300 + 1 + 256 - 3);
+});
