@@ -625,3 +625,35 @@ test("an admin that makes hundreds of others admins pushes out nobody whom anoth
   expect(peer.members).toHaveLength(library.members.length);
   expect(peer.members).toHaveLength(3 + 3 + 300 + 1 + 256 - 3);
 });
+
+// §11.5: "the digest is that of our statements", of the epoch that counts or of one before it, whether that one ever counted or not.
+test("who issued an epoch that did not count, and the one after it that does, knew of a removal", async () => {
+  const { house, root, rootSeed, peer, library, both, control } = await start(35);
+  const topicId = root.topicId as Bytes;
+  const [adminSeed, lostSeed] = [house.random.bytes(32), house.random.bytes(32)];
+  house.join(root, house.peer(adminSeed), "admin", peer, library);
+  const lost = publicKeyOf(lostSeed);
+  house.join(root, house.peer(lostSeed), "publisher", peer, library);
+  const first = root.topicKey as Bytes;
+  const said = { seed: rootSeed, topicId, subject: lost, version: 9, role: "revoked" } as const;
+  expect(both(control([makeRoleStatement(said)]))).toBe("");
+  const recipients = [peer, library].map((who) => {
+    const { wrapKey } = root.known.wraps.get(hex(who.publicKey)) ?? { wrapKey: none };
+    return { identity: who.publicKey, wrapKey };
+  });
+  const rekey = (seed: Bytes, parentKey: Bytes, epoch: number, digest: Bytes): Bytes => {
+    const secrets = { ephemeralSecret: house.random.bytes(32), secret: house.random.bytes(32) };
+    const place = { seed, topicId, parentKey, epoch, digest, reason: "requested", recipients, statements: [] } as const;
+    const made = makeRekey({ ...place, ...secrets });
+    expect(both(control([], made.rekey, parentKey))).toBe("");
+    return made.topicKey;
+  };
+  const unknown = house.random.bytes(32);
+  rekey(rootSeed, first, 1, unknown);
+  for (const who of [peer, library]) expect(who.topicKey).toBeUndefined();
+  const second = rekey(adminSeed, first, 1, peer.known.digest());
+  for (const who of [peer, library]) expect(who.topicKey).toBeUndefined();
+  rekey(adminSeed, second, 2, unknown);
+  expect(peer.topicKey).toBeDefined();
+  expect(library.topicKey).toEqual(peer.topicKey);
+});
