@@ -6,7 +6,17 @@ import { Topic } from "../../src/index.js";
 import { computeRoster } from "../../src/roster.js";
 import { Random, refusal } from "./both.js";
 import { adopt, agree, converse, House, heard, rosterSeen, says } from "./house.js";
-import { commitmentOf, hex, keyIdOf, makeWrapStatement, publicKeyOf, ready, unhex } from "./independent-peer.js";
+import {
+  commitmentOf,
+  hex,
+  keyIdOf,
+  makeWrapStatement,
+  openMessage,
+  publicKeyOf,
+  ready,
+  unhex,
+} from "./independent-peer.js";
+import { hintOf } from "./independent-primitives.js";
 import {
   controlPayload,
   headOf,
@@ -179,7 +189,13 @@ describe.each(["library", "peer"] as const)("the root is of the %s", (kind) => {
   test("a rekey", async () => {
     const { root, peer, library } = await start(4);
     for (let epoch = 1; epoch <= 3; epoch++) {
+      const parentKey = root.topicKey as Bytes;
       const control = root.rekey();
+      const { rekey } = readControlPayload(openMessage(control.wire, parentKey, "home").payload);
+      const hints = hex(parseRekey(rekey).recipients).match(/.{16}/g);
+      expect(hints?.sort(), "its issuer too").toEqual(
+        [root, peer, library].map((who) => hex(hintOf(who.publicKey))).sort(),
+      );
       for (const other of [peer, library]) expect(heard(other, control)).toBe("");
       expect(root.epoch).toBe(epoch);
       agree(root, peer, library);
