@@ -657,3 +657,23 @@ test("who issued an epoch that did not count, and the one after it that does, kn
   expect(peer.topicKey).toBeDefined();
   expect(library.topicKey).toEqual(peer.topicKey);
 });
+
+// §11.5: the statements of a reply "alone give a roster which says that one is revoked", though we know more of it than its sponsor.
+test.each(["library", "peer"] as const)(
+  "a sponsor knew of a removal: the %s takes its word, which a later one has replaced here",
+  async (kind) => {
+    const { house, root, rootSeed, peer, library, control } = await start(36);
+    const topicId = root.topicId as Bytes;
+    const [sponsor, lost] = [house.peer(), house.peer()];
+    house.join(root, sponsor, "admin", peer, library);
+    house.join(root, lost, "publisher", peer, library, sponsor);
+    const said = { seed: rootSeed, topicId, subject: lost.publicKey, role: "revoked" } as const;
+    const member = kind === "library" ? library : peer;
+    expect(heard(sponsor, control([makeRoleStatement({ ...said, version: 5 })]))).toBe("");
+    expect(heard(member, control([makeRoleStatement({ ...said, version: 9 })]))).toBe("");
+    expect(heard(member, sponsor.rekey())).toBe("");
+    expect(member.topicKey).toBeUndefined(); // its issuer may not have known
+    adopt(member, house.answer(sponsor, house.introduce(member)).reply);
+    expect(member.topicKey).toEqual(sponsor.topicKey);
+  },
+);
