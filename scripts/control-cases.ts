@@ -26,6 +26,7 @@ import {
   type Standings,
   sealedControl,
   shownTopic,
+  statementsHashOf,
   wrapAlone,
 } from "./rooted-parts.js";
 import { CONTEXT, hex, NOW, named, OTHER_TOPIC_KEY, TOPIC_KEY } from "./vector-secrets.js";
@@ -83,13 +84,15 @@ export function memberState(who: string): MemberState {
 }
 
 interface Control {
+  /** Those of the rekey, unless others are given. */
   readonly statements?: readonly Uint8Array[];
   readonly rekey?: MadeRekey;
   readonly under?: Uint8Array;
 }
 
 const sessionOf = (name: string): Uint8Array => named(`session: ${name}`).slice(0, 12);
-const payloadOf = ({ statements = [], rekey }: Control): Uint8Array => encode([statements, rekey?.bytes ?? NONE]);
+const payloadOf = ({ rekey, statements = rekey?.statements ?? [] }: Control): Uint8Array =>
+  encode([statements, rekey?.bytes ?? NONE]);
 const wireOf = (name: string, control: Control): Uint8Array =>
   sealedControl(payloadOf(control), { session: sessionOf(name), topicKey: control.under ?? TOPIC_KEY });
 
@@ -113,9 +116,9 @@ function beforeOf(name: string, before: readonly Control[]): Pick<ControlCase, "
 
 function applied(name: string, control: Control, outcome: Outcome = {}, before: readonly Control[] = []): ControlCase {
   const { standings = FAMILY, taken = [], counts, epoch = counts === undefined ? 0 : 1, isSilent, report } = outcome;
-  const { statements = [], rekey, under = TOPIC_KEY } = control;
+  const { rekey, statements = rekey?.statements ?? [], under = TOPIC_KEY } = control;
   const topicKey = counts?.topicKey ?? TOPIC_KEY;
-  const commitment = counts === undefined ? commitmentOf(TOPIC_KEY) : (counts.items[8] as Uint8Array);
+  const commitment = counts === undefined ? commitmentOf(TOPIC_KEY) : counts.commitment;
   return {
     name,
     make: {
@@ -169,7 +172,11 @@ const link = (): Uint8Array => familyStatements()[1] as Uint8Array;
 
 const rekey = (facts: RekeyFacts = {}, forgery?: RekeyForgery): MadeRekey =>
   rekeyOf(
-    { recipients: recipientsOf("bob", "carol", "dave"), digest: digestOf(familyStatements(), FAMILY), ...facts },
+    {
+      recipients: recipientsOf("alice", "bob", "carol", "dave"),
+      digest: digestOf(familyStatements(), FAMILY),
+      ...facts,
+    },
     forgery,
   );
 /** The smaller commitment first. */
@@ -261,15 +268,15 @@ function silenceOfWhoLeft(): ControlCase[] {
 function afterDaveCases(): ControlCase[] {
   const outDave = role("alice", "dave", 2, "revoked");
   const noDave: Standings = { ...FAMILY, dave: ["revoked", 1] };
-  const removal = rekey({ reason: "removal", recipients: recipientsOf("bob", "carol"), draw: "without Dave" });
+  const removal = removalOfDave(outDave);
   const { topicKey: under, commitment: head } = removal;
-  const before = [{ statements: [outDave], rekey: removal }];
+  const before = [{ rekey: removal }];
   const then = (name: string, said: readonly Uint8Array[], more: Outcome = {}): ControlCase => {
     const outcome = { standings: noDave, taken: [outDave, ...said], counts: removal, ...more };
     return applied(name, { statements: said, under }, outcome, before);
   };
   const forged = rekey(
-    { issuer: "dave", recipients: recipientsOf("alice", "bob"), draw: "Dave's last" },
+    { issuer: "dave", recipients: recipientsOf("alice", "bob", "dave"), draw: "Dave's last" },
     { commitment: head },
   );
   return [
@@ -288,7 +295,7 @@ function afterDaveCases(): ControlCase[] {
     ),
     applied(
       "a rekey whose commitment a removed admin took for its own before",
-      { statements: [outDave], rekey: removal },
+      { rekey: removal },
       { standings: noDave, taken: [outDave], counts: removal },
       [{ statements: [outDave] }, { rekey: forged }],
     ),
@@ -301,39 +308,47 @@ function afterDaveCases(): ControlCase[] {
   ];
 }
 
+function removalOfDave(outDave: Uint8Array): MadeRekey {
+  const recipients = recipientsOf("alice", "bob", "carol");
+  return rekey({ reason: "removal", recipients, draw: "without Dave", statements: [outDave] });
+}
+
 function rekeysApplied(): ControlCase[] {
   const one = rekey();
-  const byDave = rekey({ issuer: "dave", recipients: recipientsOf("alice", "bob", "carol"), draw: "Dave's rekey" });
+  const byDave = rekey({ issuer: "dave", draw: "Dave's rekey", statements: [link()] });
   const second = rekey({ parentKey: one.topicKey, epoch: 2, draw: "the second rekey" });
   const later = rekey({ parentKey: generationOf(TOPIC_KEY, 3) });
   const outCarol = role("alice", "carol", 2, "revoked");
   const noCarol: Standings = { ...FAMILY, carol: ["revoked", 1] };
   const removal = rekey({
     reason: "removal",
-    recipients: recipientsOf("bob", "dave"),
+    recipients: recipientsOf("alice", "bob", "dave"),
     digest: digestOf([...familyStatements(), outCarol], noCarol),
+    statements: [outCarol],
   });
   const outBob = role("alice", "bob", 2, "revoked");
   const outDave = role("alice", "dave", 2, "revoked");
   const noDave: Standings = { ...FAMILY, dave: ["revoked", 1] };
-  const afterDave = rekey({ reason: "removal", recipients: recipientsOf("bob", "carol"), draw: "without Dave" });
-  const others = rekey({ recipients: recipientsOf("carol", "dave") });
+  const afterDave = removalOfDave(outDave);
+  const others = rekey({ recipients: recipientsOf("alice", "carol", "dave") });
+  const withoutUs = rekey({ recipients: recipientsOf("alice", "carol", "dave"), statements: [outBob] });
   const bad = rekey({}, { commitment: commitmentOf(OTHER_TOPIC_KEY) });
   const erinAdmin = admission("alice", "erin", 1, "admin");
   const withErin: Standings = { ...FAMILY, erin: ["admin", 1] };
-  const byErin = rekey({ issuer: "erin", draw: "Erin's rekey" });
+  const everybody = recipientsOf("alice", "bob", "carol", "dave", "erin");
+  const byErin = rekey({ issuer: "erin", recipients: everybody, draw: "Erin's rekey", statements: [erinAdmin] });
   const [small, great] = [rekey({ draw: "one of two" }), rekey({ draw: "the other of two" })].sort(byCommitment) as [
     MadeRekey,
     MadeRekey,
   ];
   const five = Array.from({ length: 5 }, (_, i) => rekey({ draw: `rekey ${i} of five` }));
-  const unsigned = rekey({}, { after: { 9: new Uint8Array(64) } });
+  const unsigned = rekey({}, { after: { 10: new Uint8Array(64) } });
   const low = rekey({}, { ephemeralKey: new Uint8Array(32) });
   // The smallest of all comes last, and would count if it were let in.
   const inOrder = [...five].sort(byCommitment).reverse();
   return [
     applied("a rekey by the root", { rekey: one }, { counts: one }),
-    applied("a rekey by an admin, with its chain", { statements: [link()], rekey: byDave }, { counts: byDave }),
+    applied("a rekey by an admin, with its chain", { rekey: byDave }, { counts: byDave }),
     applied("a rekey under generation 3", { rekey: later, under: generationOf(TOPIC_KEY, 3) }, { counts: later }),
     applied("a second rekey, under the first", { rekey: second, under: one.topicKey }, { counts: second, epoch: 2 }, [
       { rekey: one },
@@ -342,15 +357,11 @@ function rekeysApplied(): ControlCase[] {
     applied("the same epoch again with a bad signature, which is not checked", { rekey: unsigned }, { counts: one }, [
       { rekey: one },
     ]),
-    applied(
-      "a removal",
-      { statements: [outCarol], rekey: removal },
-      { standings: noCarol, taken: [outCarol], counts: removal },
-    ),
+    applied("a removal", { rekey: removal }, { standings: noCarol, taken: [outCarol], counts: removal }),
     applied(
       "a removal of ourselves",
-      { statements: [outBob], rekey: others },
-      { standings: { ...FAMILY, bob: ["revoked", 1] }, taken: [outBob], counts: others, isSilent: true },
+      { rekey: withoutUs },
+      { standings: { ...FAMILY, bob: ["revoked", 1] }, taken: [outBob], counts: withoutUs, isSilent: true },
     ),
     applied("a rekey that is wrapped to others: silence", { rekey: others }, { counts: others, isSilent: true }),
     applied(
@@ -365,7 +376,7 @@ function rekeysApplied(): ControlCase[] {
     ),
     applied(
       "a rekey by an admin that its statements make",
-      { statements: [erinAdmin], rekey: byErin },
+      { rekey: byErin },
       { standings: withErin, taken: [erinAdmin], counts: byErin },
     ),
     applied("two of one number: the smaller rank counts, that comes second", { rekey: one }, { counts: one }, [
@@ -394,7 +405,7 @@ function rekeysApplied(): ControlCase[] {
     ),
     applied(
       "an admin revoked after its rekey, by a rekey beside it",
-      { statements: [outDave], rekey: afterDave },
+      { rekey: afterDave },
       { standings: noDave, taken: [outDave], counts: afterDave },
       [{ rekey: byDave }],
     ),
@@ -417,10 +428,15 @@ function refusals(): ControlCase[] {
   const mallory = rekey({ issuer: "mallory" });
   return [
     refused("BAD_SIGNATURE", "a statement with a bad signature, after a good one", { statements: [good, forged] }),
-    refused("BAD_SIGNATURE", "a good rekey with a statement of a bad signature", { statements: [forged], rekey: one }),
+    refused("BAD_SIGNATURE", "a good rekey with a statement of a bad signature", {
+      rekey: rekey({ statements: [forged] }),
+    }),
+    refused("BAD_SIGNATURE", "a good rekey of other statements, with a statement of a bad signature", {
+      statements: [forged],
+      rekey: one,
+    }),
     refused("BAD_SIGNATURE", "a rekey with a bad signature, with a good statement", {
-      statements: [good],
-      rekey: rekey({}, { signer: "dave" }),
+      rekey: rekey({ statements: [good] }, { signer: "dave" }),
     }),
     refused("BAD_SIGNATURE", "a rekey of another topic", { rekey: rekey({ topicId: named("another topic id") }) }),
     refused("INVALID_KEY", "a wrap key of low order", { statements: [lowWrap] }),
@@ -431,8 +447,7 @@ function refusals(): ControlCase[] {
       rekey: rekey({ issuer: "mallory" }, { signer: "bob" }),
     }),
     refused("UNTRUSTED_KEY", "a rekey by somebody whom nobody who may made an admin", {
-      statements: [role("bob", "mallory", 1, "admin")],
-      rekey: mallory,
+      rekey: rekey({ issuer: "mallory", statements: [role("bob", "mallory", 1, "admin")] }),
     }),
     refused("MALFORMED_MESSAGE", "a statement that is cut", { statements: [good.slice(0, -1)] }),
     refused("MALFORMED_MESSAGE", "a rekey that is cut", { rekey: cut }),
@@ -460,6 +475,63 @@ function refusals(): ControlCase[] {
       [{ rekey: one }],
     ),
     refused("UNKNOWN_TOPIC_KEY", "under a key that we do not have", { statements: [good], under: OTHER_TOPIC_KEY }),
+  ];
+}
+
+/** A rekey says which statements it went out with (§11.1, and steps 3 and 5 of §11.3). */
+function bindings(): ControlCase[] {
+  const erin = admission("alice", "erin", 1, "reader");
+  const outCarol = role("alice", "carol", 2, "revoked");
+  const standings: Standings = { ...FAMILY, carol: ["revoked", 1], erin: ["reader", 1] };
+  const said = [outCarol, erin];
+  const taken = { standings, taken: said };
+  const facts: RekeyFacts = {
+    reason: "removal",
+    recipients: recipientsOf("alice", "bob", "dave"),
+    digest: digestOf([...familyStatements(), ...said], standings),
+    statements: said,
+  };
+  const both = rekey(facts);
+  const twice = rekey({ ...facts, statements: [...said, erin] });
+  const bare = rekey();
+  const saying = (made: MadeRekey, ...statements: Uint8Array[]): Control => ({
+    statements,
+    rekey: { ...made, bytes: encode(made.items.map((item, i) => (i === 8 ? statementsHashOf(statements) : item))) },
+  });
+  const other = (name: string, control: Control, before: readonly Control[] = []): ControlCase =>
+    refused("MALFORMED_MESSAGE", name, control, before);
+  return [
+    applied("a rekey with two statements", { rekey: both }, { ...taken, counts: both }),
+    applied("a rekey with two statements, one of them twice", { rekey: twice }, { ...taken, counts: twice }),
+    other("a rekey beside a statement that it did not go out with", { statements: [erin], rekey: bare }),
+    other("a rekey beside another statement than its own", {
+      statements: [outCarol],
+      rekey: rekey({ statements: [erin] }),
+    }),
+    other("a rekey stripped of one of its statements", { statements: [outCarol], rekey: both }),
+    other("a rekey stripped of all its statements", { statements: [], rekey: both }),
+    other("a rekey beside its statements and one more", { statements: [...said, link()], rekey: both }),
+    other("a rekey beside its statements in another order", { statements: [erin, outCarol], rekey: both }),
+    other("a rekey beside its statements, one of them twice", { statements: [...said, erin], rekey: both }),
+    other("a rekey by nobody beside another statement", { statements: [erin], rekey: rekey({ issuer: "mallory" }) }),
+    other("a known rekey beside another statement", { statements: [erin], rekey: bare }, [{ rekey: bare }]),
+    other("a known rekey stripped of its statements", { statements: [], rekey: both }, [{ rekey: both }]),
+    other("a known rekey beside another statement, its hash changed to fit", saying(bare, erin), [{ rekey: bare }]),
+    other("a known rekey stripped of a statement, its hash changed to fit", saying(both, outCarol), [{ rekey: both }]),
+    other("a known rekey in another order, its hash changed to fit", saying(both, erin, outCarol), [{ rekey: both }]),
+    refused("BAD_SIGNATURE", "an unknown rekey beside another statement, its hash changed to fit", saying(bare, erin)),
+    refused(
+      "BAD_SIGNATURE",
+      "an unknown rekey stripped of a statement, its hash changed to fit",
+      saying(both, outCarol),
+    ),
+    refused("UNTRUSTED_KEY", "a rekey by nobody, its statements hash changed to fit", {
+      ...saying(rekey({ issuer: "mallory" }), erin),
+    }),
+    ...[10, 12].map((count) => {
+      const items = count === 10 ? bare.items.filter((_, i) => i !== 8) : [...bare.items, 0];
+      return other(`a rekey of ${count} items`, { rekey: { ...bare, bytes: encode(items) } });
+    }),
   ];
 }
 
@@ -504,5 +576,5 @@ function shapes(): ControlCase[] {
 }
 
 export function controlCases(): ControlCase[] {
-  return [...statementsApplied(), ...rekeysApplied(), ...afterDaveCases(), ...refusals(), ...shapes()];
+  return [...statementsApplied(), ...rekeysApplied(), ...afterDaveCases(), ...bindings(), ...refusals(), ...shapes()];
 }

@@ -5,9 +5,11 @@
 import { encode } from "../src/cbor.js";
 import { SMALL_ORDER_KEYS } from "./edwards.js";
 import {
+  admission,
   type Code,
   commitmentOf,
   concat,
+  familyStatements,
   generationOf,
   KITCHEN,
   keyIdOf,
@@ -18,6 +20,7 @@ import {
   type RekeyForgery,
   recipientsOf,
   rekeyOf,
+  statementsHashOf,
   topicIdOf,
 } from "./rooted-parts.js";
 import { hex, named, OTHER_TOPIC_KEY, TOPIC_KEY, unhex } from "./vector-secrets.js";
@@ -34,6 +37,8 @@ export interface MakeRekey {
   readonly secret: string;
   readonly recipients: readonly { readonly identityKey: string; readonly wrapKey: string }[];
   readonly digest: string;
+  /** Those that go out with it. */
+  readonly statements: readonly string[];
 }
 
 export interface RekeyCase {
@@ -79,7 +84,7 @@ function receiverOf(who = "bob", more: Partial<RekeyCase["receiver"]> = {}): Rek
 
 function makeOf(facts: RekeyFacts, { ephemeralSecret, secret }: MadeRekey): MakeRekey {
   const { issuer = "alice", parentKey = TOPIC_KEY, epoch = 1, reason = "requested", digest = named("digest") } = facts;
-  const { recipients = recipientsOf("bob") } = facts;
+  const { recipients = recipientsOf(issuer, "bob"), statements = [] } = facts;
   return {
     seed: hex(person(issuer).seed),
     topicId: hex(topicIdOf(KITCHEN)),
@@ -93,12 +98,13 @@ function makeOf(facts: RekeyFacts, { ephemeralSecret, secret }: MadeRekey): Make
       wrapKey: hex(wrapKey),
     })),
     digest: hex(digest),
+    statements: statements.map(hex),
   };
 }
 
 function expected(made: MadeRekey, result: "opened" | "not-for-us" | "bad"): RekeyCase["expect"] {
   const { topicKey, head, items } = made;
-  const known = { commitment: hex(items[8] as Uint8Array), head: hex(head) };
+  const known = { commitment: hex(items[9] as Uint8Array), head: hex(head) };
   if (result !== "opened") return { accept: result, ...known };
   return { accept: "opened", topicKey: hex(topicKey), keyId: hex(keyIdOf(topicKey)), ...known };
 }
@@ -126,7 +132,10 @@ const refused = (code: Code, name: string, bytes: Uint8Array): RekeyCase => ({
 });
 
 function opened(): RekeyCase[] {
-  const three = recipientsOf("carol", "bob", "dave");
+  const four = recipientsOf("alice", "carol", "bob", "dave");
+  const [link] = familyStatements().slice(1);
+  if (link === undefined) throw new Error("no link");
+  const said = [link, admission("alice", "erin", 1, "reader")];
   const [bob] = recipientsOf("bob");
   if (bob === undefined) throw new Error("no recipient");
   const mislaid = { identityKey: bob.identityKey, wrapKey: person("mallory").wrapKey };
@@ -135,9 +144,13 @@ function opened(): RekeyCase[] {
     wrapSecrets: [hex(named("the newest")), hex(named("the next")), hex(person("bob").wrapSecret)],
   });
   return [
-    honest("requested, to one"),
-    honest("removal, to three, of whom we are the second", { reason: "removal", recipients: three }),
-    honest("the same, opened by the third", { reason: "removal", recipients: three }, receiverOf("dave")),
+    honest("requested, to its issuer and us"),
+    honest("the same, opened by its issuer", {}, receiverOf("alice")),
+    honest("removal, to four, of whom we are the third", { reason: "removal", recipients: four }),
+    honest("the same, opened by the fourth", { reason: "removal", recipients: four }, receiverOf("dave")),
+    honest("with two statements", { statements: said }),
+    honest("with the same two in another order", { statements: [...said].reverse() }),
+    honest("with one of them twice", { statements: [link, link] }),
     honest("repair", { reason: "repair" }),
     honest("by an admin that is no root", { issuer: "dave" }),
     honest("under generation 3 of its parent", { parentKey: generationOf(TOPIC_KEY, 3) }),
@@ -159,9 +172,9 @@ function opened(): RekeyCase[] {
       "bad",
     ),
     honest("to nobody", { recipients: [] }, receiverOf(), "not-for-us"),
-    honest("to others", { recipients: recipientsOf("carol", "dave") }, receiverOf(), "not-for-us"),
+    honest("to others", { recipients: recipientsOf("alice", "carol", "dave") }, receiverOf(), "not-for-us"),
     honest("to 23 others and us", {
-      recipients: recipientsOf(...Array.from({ length: 23 }, (_, i) => `device ${i}`), "bob"),
+      recipients: recipientsOf("alice", ...Array.from({ length: 22 }, (_, i) => `device ${i}`), "bob"),
     }),
     honest("to a wrap key that we lost", {}, receiverOf("bob", { wrapSecrets: [hex(named("lost"))] }), "bad"),
     honest("to us, who have no wrap key any more", {}, receiverOf("bob", { wrapSecrets: [] }), "bad"),
@@ -191,6 +204,7 @@ function refusals(): RekeyCase[] {
     rekeyOf(facts, { after: changes }).bytes;
   const key = (name: string): Uint8Array => named(name);
   const two = { recipients: recipientsOf("bob", "carol") };
+  const link = familyStatements()[1] as Uint8Array;
   const hints = rekeyOf(two).items[5] as Uint8Array;
   const short = (length: number): Uint8Array => new Uint8Array(length);
   return [
@@ -207,34 +221,39 @@ function refusals(): RekeyCase[] {
       "recipients exchanged after signing",
       after({ 5: concat(hints.slice(8), hints.slice(0, 8)) }, two),
     ),
-    refused("BAD_SIGNATURE", "wraps changed after signing", after({ 6: short(48) })),
+    refused("BAD_SIGNATURE", "wraps changed after signing", after({ 6: short(96) })),
     refused(
       "BAD_SIGNATURE",
       "a recipient and its wrap taken out after signing",
       after({ 5: hints.slice(0, 8), 6: (rekeyOf(two).items[6] as Uint8Array).slice(0, 48) }, two),
     ),
     refused("BAD_SIGNATURE", "digest changed after signing", after({ 7: key("another digest") })),
-    refused("BAD_SIGNATURE", "commitment changed after signing", after({ 8: commitmentOf(OTHER_TOPIC_KEY) })),
-    refused("BAD_SIGNATURE", "signature of zeros", after({ 9: short(64) })),
+    refused("BAD_SIGNATURE", "statements hash changed after signing", after({ 8: statementsHashOf([link]) })),
+    refused("BAD_SIGNATURE", "commitment changed after signing", after({ 9: commitmentOf(OTHER_TOPIC_KEY) })),
+    refused("BAD_SIGNATURE", "signature of zeros", after({ 10: short(64) })),
     refused("MALFORMED_MESSAGE", "epoch 2^35 + 1", rekeyOf({ epoch: LAST_EPOCH + 1 }).bytes),
     refused("MALFORMED_MESSAGE", "reason 3", after({ 3: 3 })),
     refused("MALFORMED_MESSAGE", "ephemeral key of 31 bytes", after({ 4: short(31) })),
-    refused("MALFORMED_MESSAGE", "recipients of 7 bytes", after({ 5: short(7) })),
-    refused("MALFORMED_MESSAGE", "recipients of 9 bytes", after({ 5: short(9) })),
-    refused("MALFORMED_MESSAGE", "no wrap for its recipient", after({ 6: short(0) })),
-    refused("MALFORMED_MESSAGE", "two wraps for one recipient", after({ 6: short(96) })),
-    refused("MALFORMED_MESSAGE", "wraps of 47 bytes", after({ 6: short(47) })),
+    refused("MALFORMED_MESSAGE", "recipients of 15 bytes", after({ 5: short(15) })),
+    refused("MALFORMED_MESSAGE", "recipients of 17 bytes", after({ 5: short(17) })),
+    refused("MALFORMED_MESSAGE", "no wraps for its recipients", after({ 6: short(0) })),
+    refused("MALFORMED_MESSAGE", "three wraps for two recipients", after({ 6: short(144) })),
+    refused("MALFORMED_MESSAGE", "wraps of 95 bytes", after({ 6: short(95) })),
     refused("MALFORMED_MESSAGE", "a head in the place of a rekey", rekeyOf().head),
     refused("MALFORMED_MESSAGE", "digest of 31 bytes", after({ 7: short(31) })),
-    refused("MALFORMED_MESSAGE", "commitment of 33 bytes", after({ 8: short(33) })),
-    refused("MALFORMED_MESSAGE", "signature of 63 bytes", after({ 9: short(63) })),
+    refused("MALFORMED_MESSAGE", "statements hash of 31 bytes", after({ 8: short(31) })),
+    refused("MALFORMED_MESSAGE", "no statements hash where there are no statements", after({ 8: short(0) })),
+    refused("MALFORMED_MESSAGE", "statements in the place of their hash", after({ 8: [link] })),
+    refused("MALFORMED_MESSAGE", "commitment of 33 bytes", after({ 9: short(33) })),
+    refused("MALFORMED_MESSAGE", "signature of 63 bytes", after({ 10: short(63) })),
     refused("MALFORMED_MESSAGE", "issuer of 31 bytes", after({ 0: short(31) })),
     refused("MALFORMED_MESSAGE", "parent as text", after({ 1: "x" })),
-    refused("MALFORMED_MESSAGE", "9 items", encode(items.slice(0, 9))),
-    refused("MALFORMED_MESSAGE", "11 items", encode([...items, 0])),
+    refused("MALFORMED_MESSAGE", "10 items: no signature", encode(items.slice(0, 10))),
+    refused("MALFORMED_MESSAGE", "10 items: no statements hash", encode([...items.slice(0, 8), ...items.slice(9)])),
+    refused("MALFORMED_MESSAGE", "12 items", encode([...items, 0])),
     refused("MALFORMED_MESSAGE", "wraps as an array", after({ 6: [] })),
     refused("MALFORMED_MESSAGE", "a byte after the end", concat(bytes, [0])),
-    refused("MALFORMED_MESSAGE", "array length not in its shortest form", concat([0x98, 10], bytes.slice(1))),
+    refused("MALFORMED_MESSAGE", "array length not in its shortest form", concat([0x98, 11], bytes.slice(1))),
     refused(
       "MALFORMED_MESSAGE",
       "epoch not in its shortest form",

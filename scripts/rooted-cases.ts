@@ -1,5 +1,6 @@
 /** The test vectors of generations and of rooted topics: what test/vectors/rooted holds. Deterministic, as those of vector-cases.ts. */
 import { loadCrypto } from "../src/crypto.js";
+import { type Admins, type AdmissionCase, admins, admissionCases } from "./admission-cases.js";
 import { type ControlCase, controlCases, type MemberState, memberState } from "./control-cases.js";
 import {
   type FollowCase,
@@ -34,6 +35,7 @@ export interface RootedVectors {
   readonly rosters: File<RosterCase>;
   readonly rekeys: File<RekeyCase>;
   readonly controls: File<ControlCase> & { readonly receiver: MemberState };
+  readonly admissions: File<AdmissionCase> & { readonly admins: Admins };
   readonly introductions: File<RootedIntroductionCase> & { readonly receiver: MemberState };
   readonly replies: File<RootedReplyCase> & { readonly newcomer: Newcomer; readonly member: MemberState & Newcomer };
 }
@@ -52,6 +54,11 @@ export async function makeRootedVectors(): Promise<RootedVectors> {
       about: "Control messages to Bob, a publisher of a rooted topic. See ../README.md.",
       receiver: memberState("bob"),
       cases: controlCases(),
+    },
+    admissions: {
+      about: "What an admin of a rooted topic says of somebody whom it admits. See ../README.md.",
+      admins: admins(),
+      cases: admissionCases(),
     },
     introductions: {
       about: "Introductions to Alice, the root of a rooted topic. See ../README.md.",

@@ -378,7 +378,7 @@ function ofEpoch(rekey: MadeRekey, epoch = 1): Facts {
 }
 
 const rekey = (more: Parameters<typeof rekeyOf>[0] = {}, forgery?: Parameters<typeof rekeyOf>[1]): MadeRekey =>
-  rekeyOf({ recipients: recipientsOf("carol", "dave"), ...more }, forgery);
+  rekeyOf({ recipients: recipientsOf("alice", "carol", "dave"), ...more }, forgery);
 
 function goodReplies(): RootedReplyCase[] {
   const fresh = new Replies(false);

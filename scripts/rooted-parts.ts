@@ -253,6 +253,8 @@ export interface RekeyFacts {
   readonly draw?: string;
   readonly recipients?: readonly { readonly identityKey: Uint8Array; readonly wrapKey: Uint8Array }[];
   readonly digest?: Uint8Array;
+  /** Those that go out with it. */
+  readonly statements?: readonly Uint8Array[];
   readonly topicId?: Uint8Array;
 }
 
@@ -273,7 +275,11 @@ export interface MadeRekey {
   readonly commitment: Uint8Array;
   readonly ephemeralSecret: Uint8Array;
   readonly secret: Uint8Array;
+  readonly statements: readonly Uint8Array[];
 }
+
+/** What a rekey says of those that go out with it. */
+export const statementsHashOf = (statements: readonly Uint8Array[]): Uint8Array => H("rekey statements", statements);
 
 /** Everybody named, as those to whom a rekey is wrapped. */
 export function recipientsOf(...names: readonly string[]): NonNullable<RekeyFacts["recipients"]> {
@@ -282,7 +288,8 @@ export function recipientsOf(...names: readonly string[]): NonNullable<RekeyFact
 
 export function rekeyOf(facts: RekeyFacts = {}, forgery: RekeyForgery = {}): MadeRekey {
   const { issuer = "alice", parentKey = TOPIC_KEY, epoch = 1, reason = "requested", draw = "rekey" } = facts;
-  const { recipients = recipientsOf("bob"), digest = named("digest"), topicId = topicIdOf(KITCHEN) } = facts;
+  const { recipients = recipientsOf(issuer, "bob"), digest = named("digest"), topicId = topicIdOf(KITCHEN) } = facts;
+  const { statements = [] } = facts;
   const issuerKey = person(issuer).key;
   const parent = commitmentOf(parentKey);
   const ephemeral = diffieHellmanKeyPair(named(`ephemeral of ${draw}`));
@@ -298,13 +305,15 @@ export function rekeyOf(facts: RekeyFacts = {}, forgery: RekeyForgery = {}): Mad
   const hints = concat(...recipients.map(({ identityKey }) => participantId(identityKey).slice(0, 8)));
   const front = [issuerKey, parent, epoch, REASONS.indexOf(reason), ephemeralKey, hints];
   const wrapsHash = H("wraps", wraps);
-  const body = H("rekey", topicId, ...front, wrapsHash, digest);
+  const statementsHash = statementsHashOf(statements);
+  const body = H("rekey", topicId, ...front, wrapsHash, digest, statementsHash);
   const topicKey = KDF(parentKey, "epoch key", secret, epoch, body);
   const commitment = forgery.commitment ?? commitmentOf(topicKey);
   const signature = signedBy(forgery.signer ?? issuer, H("rekey signature", body, commitment));
-  const items = changed([...front, wraps, digest, commitment, signature], forgery.after);
+  const items = changed([...front, wraps, digest, statementsHash, commitment, signature], forgery.after);
   const head = encode(changed(items, { 6: wrapsHash }));
-  return { bytes: encode(items), head, items, topicKey, commitment, ephemeralSecret: ephemeral.secretKey, secret };
+  const secrets = { ephemeralSecret: ephemeral.secretKey, secret };
+  return { bytes: encode(items), head, items, topicKey, commitment, ...secrets, statements };
 }
 
 // ——— Control messages ———

@@ -107,16 +107,25 @@ describe("the worked example of a rooted topic", async () => {
 
   const ephemeral = diffieHellmanKeyPair(fixed("ephemeral"));
   const secret = fixed("secret");
-  const recipients = unhex(bob["id"] as string).slice(0, 8);
-  const shared = diffieHellman(ephemeral.secretKey, bobWrapKey.publicKey) as Uint8Array;
-  const wrapKey = kdf(shared, "wrap", topicId, ephemeral.publicKey, bobKey, bobWrapKey.publicKey, aliceKey, parent, 1);
-  const wraps = seal(wrapKey, new Uint8Array(24), none, secret);
+  // In the order of the roster: Alice, who issues it, and Bob.
+  const recipients = unhex([alice, bob].map(({ id }) => (id as string).slice(0, 16)).join(""));
+  const wrapped = [
+    { key: aliceKey, wrapKey: aliceWrapKey.publicKey },
+    { key: bobKey, wrapKey: bobWrapKey.publicKey },
+  ].map((to) => {
+    const shared = diffieHellman(ephemeral.secretKey, to.wrapKey) as Uint8Array;
+    const key = kdf(shared, "wrap", topicId, ephemeral.publicKey, to.key, to.wrapKey, aliceKey, parent, 1);
+    return { shared, key, wrap: seal(key, new Uint8Array(24), none, secret) };
+  });
+  const wraps = unhex(wrapped.map(({ wrap }) => hex(wrap)).join(""));
+  const statementsHash = hash("rekey statements", []);
   const wrapsHash = hash("wraps", wraps);
-  const body = hash("rekey", topicId, aliceKey, parent, 1, 0, ephemeral.publicKey, recipients, wrapsHash, digest);
+  const front = [aliceKey, parent, 1, 0, ephemeral.publicKey, recipients];
+  const body = hash("rekey", topicId, ...front, wrapsHash, digest, statementsHash);
   const epochKey = kdf(topicKey, "epoch key", secret, 1, body);
   const commitment = kdf(epochKey, "commitment");
   const signature = aliceIdentity.sign(hash("rekey signature", body, commitment));
-  const rekey = encode([aliceKey, parent, 1, 0, ephemeral.publicKey, recipients, wraps, digest, commitment, signature]);
+  const rekey = encode([...front, wraps, digest, statementsHash, commitment, signature]);
   const control = encode([[], rekey]);
 
   const shown: readonly (readonly [string, Uint8Array | string])[] = [
@@ -141,10 +150,16 @@ describe("the worked example of a rooted topic", async () => {
     ["secret of the ephemeral key", ephemeral.secretKey],
     ["ephemeral key", ephemeral.publicKey],
     ["secret of the epoch", secret],
-    ["shared secret", shared],
-    ["key of the wrap", wrapKey],
-    ["wrap", wraps],
+    ...["Alice", "Bob"].flatMap((who, i): [string, Uint8Array][] => {
+      const { shared, key, wrap } = wrapped[i] as (typeof wrapped)[number];
+      return [
+        [`shared secret with ${who}`, shared],
+        [`key of the wrap for ${who}`, key],
+        [`wrap for ${who}`, wrap],
+      ];
+    }),
     ["hash of the wraps", wrapsHash],
+    ["hash of the statements", statementsHash],
     ["hash of the body", body],
     ["key of epoch 1", epochKey],
     ["its commitment", commitment],
@@ -167,7 +182,12 @@ describe("the worked example of a rooted topic", async () => {
     expect(hex(statements.digest)).toBe(hex(digest));
     const parsed = parseRekey(rekey);
     verifyHead(topicId, parsed);
-    const opened = openRekey(topicId, new TopicKey(topicKey), parsed, bobIdentity.participant, [bobWrapKey]);
-    expect(opened.result === "opened" && hex(opened.key)).toBe(hex(epochKey));
+    for (const [{ participant }, wrapKey] of [
+      [aliceIdentity, aliceWrapKey],
+      [bobIdentity, bobWrapKey],
+    ] as const) {
+      const opened = openRekey(topicId, new TopicKey(topicKey), parsed, participant, [wrapKey]);
+      expect(opened.result === "opened" && hex(opened.key)).toBe(hex(epochKey));
+    }
   });
 });

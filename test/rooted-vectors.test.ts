@@ -1,6 +1,7 @@
 /** The vectors of generations and of rooted topics: the library makes the same bytes, and says of each what they say. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import type { AdmissionCase } from "../scripts/admission-cases.js";
 import type { ControlCase } from "../scripts/control-cases.js";
 import type { FollowCase } from "../scripts/generation-cases.js";
 import type { RekeyCase } from "../scripts/rekey-cases.js";
@@ -67,6 +68,7 @@ const NAMES = [
   "rosters",
   "rekeys",
   "controls",
+  "admissions",
   "introductions",
   "replies",
 ] as const;
@@ -79,6 +81,15 @@ function outcomeOf<T extends object>(call: () => T): T | { refuse: string } {
     if (isStringphoneError(error)) return { refuse: error.code };
     throw error;
   }
+}
+
+/** All that somebody knows in a rooted topic. */
+function statementsOf(topic: Topic): StatementSet {
+  const { rooted, name } = parseState(topic.save());
+  if (rooted === undefined) throw new Error("no roster");
+  const set = new StatementSet({ topicId: topicIdOf(rooted.salt, rooted.roots), name }, rooted.roots.map(hex));
+  set.restoreWithoutVerifying(rooted.statements);
+  return set;
 }
 
 const alice = new Identity(unhex(load("statements")[0]?.make?.seed ?? "")).participant.publicKey;
@@ -353,6 +364,22 @@ describe("control messages", () => {
   );
 });
 
+describe("admissions", () => {
+  const { admins } = read("admissions");
+
+  it.each(load("admissions"))("$name", async ({ by, before, subject, role, called, expect: expected }) => {
+    const admin = await memberOf(admins[by]);
+    for (const wire of before) expect(admin.decode(unhex(wire))).toBeNull();
+    const issuer = new Identity(unhex(admins[by].seed)).participant.hex;
+    const said = outcomeOf((): AdmissionCase["expect"] => {
+      admin.admit(unhex(subject), { role, name: called });
+      const statement = statementsOf(admin).get(issuer, subject);
+      return { accept: true, statement: hex(statement?.bytes ?? new Uint8Array(0)) };
+    });
+    expect(said).toEqual(expected);
+  });
+});
+
 describe("introductions", () => {
   const { receiver: state } = read("introductions");
 
@@ -364,11 +391,7 @@ describe("introductions", () => {
       const senderKey = hex(introduction.senderKey);
       const admit = outcomeOf(() => {
         alice.admit(introduction);
-        const { rooted, name } = parseState(alice.save());
-        if (rooted === undefined) throw new Error("no roster");
-        const set = new StatementSet({ topicId: topicIdOf(rooted.salt, rooted.roots), name }, rooted.roots.map(hex));
-        set.restoreWithoutVerifying(rooted.statements);
-        return { wrapVersion: set.wrapOf(senderKey)?.version ?? null };
+        return { wrapVersion: statementsOf(alice).wrapOf(senderKey)?.version ?? null };
       });
       const id = hex(introductionHash(unhex(wire)).subarray(0, 16));
       const returns = introduction.isReturning;

@@ -6,7 +6,17 @@ import { Topic } from "../../src/index.js";
 import { computeRoster } from "../../src/roster.js";
 import { Random, refusal } from "./both.js";
 import { adopt, agree, converse, House, heard, rosterSeen, says } from "./house.js";
-import { commitmentOf, hex, keyIdOf, makeWrapStatement, publicKeyOf, ready, unhex } from "./independent-peer.js";
+import {
+  commitmentOf,
+  hex,
+  keyIdOf,
+  makeWrapStatement,
+  openMessage,
+  publicKeyOf,
+  ready,
+  unhex,
+} from "./independent-peer.js";
+import { hintOf } from "./independent-primitives.js";
 import {
   controlPayload,
   headOf,
@@ -70,22 +80,35 @@ describe("the worked example of §14.1", () => {
     expect(digest).toEqual(said(String.raw`digest \(.*\)`));
 
     const secrets = { ephemeralSecret: said("ephemeral secret"), secret: said("secret of the epoch") };
-    const recipients = [{ identity: bob, wrapKey }];
-    const place = { seed, topicId, parentKey: topicKey, epoch: 1, reason: "requested", digest } as const;
+    const recipients = [
+      { identity: alice, wrapKey: said("Alice's wrap key") },
+      { identity: bob, wrapKey },
+    ];
+    const place = {
+      seed,
+      topicId,
+      parentKey: topicKey,
+      epoch: 1,
+      reason: "requested",
+      digest,
+      statements: [],
+    } as const;
     const made = makeRekey({ ...place, ...secrets, recipients });
     expect(made.topicKey).toEqual(said("topic key of epoch 1"));
     expect(commitmentOf(made.topicKey)).toEqual(said("its commitment"));
     expect(keyIdOf(made.topicKey)).toEqual(said("its key id"));
     expect(rejoinSecretOf(made.topicKey)).toEqual(said("its rejoin secret"));
     const payload = controlPayload([], made.rekey);
-    const shown = example.slice(example.indexOf("    82 80 59012a")).split("\n\n")[0] ?? "";
+    const shown = example.slice(example.indexOf("    82 80 590184")).split("\n\n")[0] ?? "";
     expect(hex(payload)).toBe(shown.replaceAll(/\s/g, ""));
 
     const wrapKeys = [{ secret: said("secret of his wrap key"), wrapKey, version }];
     const opened = openRekey(parseRekey(made.rekey), { topicId, parentKey: topicKey, identity: bob, wrapKeys });
     expect(opened).toMatchObject({ topicKey: made.topicKey });
     expect(readControlPayload(payload)).toEqual({ statements: [], rekey: made.rekey });
-    expect(parseRekey(headOf(parseRekey(made.rekey)), true).wraps).toEqual(said("wraps hash"));
+    const head = parseRekey(headOf(parseRekey(made.rekey)), true);
+    expect(head.wraps).toEqual(said("wraps hash"));
+    expect(head.statementsHash).toEqual(said("statements hash"));
   });
 });
 
@@ -166,7 +189,13 @@ describe.each(["library", "peer"] as const)("the root is of the %s", (kind) => {
   test("a rekey", async () => {
     const { root, peer, library } = await start(4);
     for (let epoch = 1; epoch <= 3; epoch++) {
+      const parentKey = root.topicKey as Bytes;
       const control = root.rekey();
+      const { rekey } = readControlPayload(openMessage(control.wire, parentKey, "home").payload);
+      const hints = hex(parseRekey(rekey).recipients).match(/.{16}/g);
+      expect(hints?.sort(), "its issuer too").toEqual(
+        [root, peer, library].map((who) => hex(hintOf(who.publicKey))).sort(),
+      );
       for (const other of [peer, library]) expect(heard(other, control)).toBe("");
       expect(root.epoch).toBe(epoch);
       agree(root, peer, library);

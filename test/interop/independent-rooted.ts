@@ -60,6 +60,9 @@ import {
 
 const none = new Uint8Array();
 const zeros = new Uint8Array(24);
+const once = (statements: readonly Bytes[]): Bytes[] => [
+  ...new Map(statements.map((each) => [hex(each), each])).values(),
+];
 
 // §6.3
 
@@ -83,15 +86,18 @@ export const sealControl = (topicKey: Bytes, name: string, payload: Bytes, sessi
 const REASONS = ["requested", "removal", "repair"] as const;
 export type Reason = (typeof REASONS)[number];
 type RekeyBytes = Record<
-  "issuer" | "parent" | "ephemeralKey" | "recipients" | "digest" | "commitment" | "signature",
+  "issuer" | "parent" | "ephemeralKey" | "recipients" | "digest" | "statementsHash" | "commitment" | "signature",
   Bytes
 >;
 /** `wraps` of a head is their hash. */
 export type Rekey = RekeyBytes & { epoch: number; reason: number; wraps: Bytes };
 
 const wrapsHash = (wraps: Bytes): Bytes => H("wraps", wraps);
-const bodyHash = (topicId: Bytes, r: Omit<Rekey, "wraps" | "commitment" | "signature">, hash: Bytes): Bytes =>
-  H("rekey", topicId, r.issuer, r.parent, r.epoch, r.reason, r.ephemeralKey, r.recipients, hash, r.digest);
+const statementsHash = (statements: readonly Bytes[]): Bytes => H("rekey statements", statements);
+const bodyHash = (topicId: Bytes, r: Omit<Rekey, "wraps" | "commitment" | "signature">, hash: Bytes): Bytes => {
+  const front = [r.issuer, r.parent, r.epoch, r.reason, r.ephemeralKey, r.recipients];
+  return H("rekey", topicId, ...front, hash, r.digest, r.statementsHash);
+};
 const rekeyDigest = (body: Bytes, commitment: Bytes): Bytes => H("rekey signature", body, commitment);
 const epochKey = (parentKey: Bytes, secret: Bytes, epoch: number, body: Bytes): Bytes =>
   KDF(parentKey, "epoch key", secret, epoch, body);
@@ -111,22 +117,23 @@ function agree(secret: Bytes, publicKey: Bytes): Bytes | undefined {
 }
 
 const writeRekey = (r: Rekey): Bytes => {
-  const { issuer, parent, epoch, reason, ephemeralKey, recipients, wraps, digest, commitment, signature } = r;
-  return writeCbor([issuer, parent, epoch, reason, ephemeralKey, recipients, wraps, digest, commitment, signature]);
+  const front = [r.issuer, r.parent, r.epoch, r.reason, r.ephemeralKey, r.recipients];
+  return writeCbor([...front, r.wraps, r.digest, r.statementsHash, r.commitment, r.signature]);
 };
 
 /** Of a rekey, or of a head, which has a hash in the place of the wraps. */
 export function parseRekey(bytes: Bytes, isHead = false): Rekey {
-  const items = readCbor(bytes, 10, false);
-  if (items.length !== 10) malformed("rekey without 10 items");
+  const items = readCbor(bytes, 11, false);
+  if (items.length !== 11) malformed("rekey without 11 items");
   const [issuer, parent, epoch] = [bytesOf(items[0], 32), bytesOf(items[1], 32), numberOf(items[2], MAX_EPOCH)];
   const [reason, ephemeralKey] = [numberOf(items[3], REASONS.length - 1), bytesOf(items[4], 32)];
   const recipients = bytesOf(items[5], 0, 8 * 65_536);
   if (recipients.length % 8 !== 0) malformed("part of a hint");
   const size = isHead ? 32 : 6 * recipients.length;
-  const [wraps, digest] = [bytesOf(items[6], size), bytesOf(items[7], 32)];
-  const [commitment, signature] = [bytesOf(items[8], 32), bytesOf(items[9], 64)];
-  return { issuer, parent, epoch, reason, ephemeralKey, recipients, wraps, digest, commitment, signature };
+  const [wraps, digest, said] = [bytesOf(items[6], size), bytesOf(items[7], 32), bytesOf(items[8], 32)];
+  const [commitment, signature] = [bytesOf(items[9], 32), bytesOf(items[10], 64)];
+  const front = { issuer, parent, epoch, reason, ephemeralKey, recipients };
+  return { ...front, wraps, digest, statementsHash: said, commitment, signature };
 }
 
 export const headOf = (rekey: Rekey): Bytes => writeRekey({ ...rekey, wraps: wrapsHash(rekey.wraps) });
@@ -141,6 +148,8 @@ export type RekeyInput = Record<"seed" | "topicId" | "parentKey" | "ephemeralSec
   epoch: number;
   reason: Reason;
   recipients: readonly Recipient[];
+  /** In the same control message. */
+  statements: readonly Bytes[];
 };
 export function makeRekey(input: RekeyInput): { rekey: Bytes; topicKey: Bytes } {
   const { seed, topicId, parentKey, ephemeralSecret, secret, digest, epoch } = input;
@@ -152,7 +161,8 @@ export function makeRekey(input: RekeyInput): { rekey: Bytes; topicKey: Bytes } 
     return seal(wrapKeyOf(shared, place, to), zeros, none, secret);
   });
   const recipients = join(...input.recipients.map(({ identity }) => hintOf(identity)));
-  const body = { issuer, parent, epoch, reason, ephemeralKey, recipients, wraps: join(...wraps), digest };
+  const front = { issuer, parent, epoch, reason, ephemeralKey, recipients };
+  const body = { ...front, wraps: join(...wraps), digest, statementsHash: statementsHash(input.statements) };
   const hash = bodyHash(topicId, body, wrapsHash(body.wraps));
   const topicKey = epochKey(parentKey, secret, epoch, hash);
   const commitment = commitmentOf(topicKey);
@@ -242,18 +252,20 @@ export function unwrapOnceMore(
 /** What is known of one epoch; the first has no issuer. */
 type Epoch = { number: number; commitment: string; head: Bytes; recipients: string[]; setAside: boolean } & {
   issuer: string | undefined;
+  /** The epoch that its rekey was sealed under, as far as one came. */
   parent: string | undefined;
   chain: Chain | undefined;
   rejoinSecret: Bytes | undefined;
   /** Whether its key was opened, or given in generation 0. */
   isProven: boolean;
-  /** Who was on the roster at any time since it counts, and may have been answered by any admin. */
-  around: Set<string>;
+  /** Who had left, and when, by the statements that came with its rekey, or with a reply that gave it. */
+  told: Map<string, number>;
   digest: string | undefined;
+  statementsHash: Bytes | undefined;
   /** When the grace of its keys began, in running time. */
   ended: number | undefined;
 };
-/** An epoch is known by its commitment and its issuer. */
+/** An epoch is known by its commitment and its issuer, and in this order the smaller of two counts. */
 const idOf = ({ commitment, issuer = "" }: Pick<Epoch, "commitment" | "issuer">): string => commitment + issuer;
 export type Beginning = { roots: Bytes[]; salt: Bytes; topicKey: Bytes; statements: Bytes[]; wrapSecret?: Bytes };
 type Topic = { roots: Bytes[]; salt: Bytes; id: Bytes };
@@ -267,8 +279,16 @@ export class RootedPeer extends Peer {
   #known: Statements | undefined;
   readonly #epochs = new Map<string, Epoch>();
   #sending: Epoch | undefined;
+  /** Epochs whose issuers knew nothing that we do not, as far as can be told (§11.6). */
+  readonly #settled = new Set<string>();
   /** Epochs that we ceased to send under. */
   readonly #left = new Set<string>();
+  /** What our statements were called, one after the other: the times by which it is known who left when (§11.5). */
+  readonly #digests: string[] = [];
+  #present: string[] = [];
+  readonly #departed = new Map<string, number>();
+  /** Of who is not on the roster: the heads that admins name, when that was looked at last. */
+  readonly #headsOfAbsent = new Map<string, string[]>();
   /** Wrap statements of which it is not known that their participant made them. */
   readonly #doubted = new Set<string>();
   /** Introductions by which a person let somebody in. */
@@ -297,13 +317,18 @@ export class RootedPeer extends Peer {
   }
   /** The rejoin secret that the next introduction is proven with. */
   override get rejoinSecret(): Bytes | undefined {
-    return [...this.#epochs.values()].filter(({ rejoinSecret }) => rejoinSecret !== undefined).at(-1)?.rejoinSecret;
+    return this.#proving?.rejoinSecret;
   }
   get epoch(): number {
     return this.counting()?.number ?? -1;
   }
   get canSend(): boolean {
     return this.#sending !== undefined && this.known.roster.get(this.#me)?.role !== "reader";
+  }
+  /** The epoch whose rejoin secret proves that we come back (§9.1). */
+  get #proving(): Epoch | undefined {
+    const last = [...this.#epochs.values()].filter(({ rejoinSecret }) => rejoinSecret !== undefined).at(-1);
+    return [this.#sending, this.counting(), last].find((epoch) => epoch?.rejoinSecret !== undefined);
   }
   get #me(): string {
     return hex(this.publicKey);
@@ -318,7 +343,7 @@ export class RootedPeer extends Peer {
     const wins = (a: Epoch, b: Epoch): boolean => {
       if (a.number !== b.number) return a.number > b.number;
       if (rankOf(a) !== rankOf(b)) return rankOf(a) < rankOf(b);
-      return a.commitment < b.commitment;
+      return idOf(a) < idOf(b);
     };
     return [...this.#epochs.values()]
       .filter(({ issuer, setAside }) => !setAside && (issuer === undefined || known.isAdmin(issuer)))
@@ -328,7 +353,7 @@ export class RootedPeer extends Peer {
   /** The greatest of those whose key is held. */
   #openable(): Epoch | undefined {
     const held = [...this.#epochs.values()].filter(({ chain }) => chain !== undefined);
-    return held.sort((a, b) => b.number - a.number || (a.commitment < b.commitment ? -1 : 1))[0];
+    return held.sort((a, b) => b.number - a.number || (idOf(a) < idOf(b) ? -1 : 1))[0];
   }
 
   /** By its rekey, or by what an admin says of somebody (§11.5). */
@@ -341,8 +366,52 @@ export class RootedPeer extends Peer {
     );
   }
 
+  /** Whether who left may have it, as somebody who did not know that may have answered it (§11.5). */
   #mayHave(epoch: Epoch, key: string): boolean {
-    return epoch.around.has(key) || this.#wasGiven(epoch, key);
+    const departed = this.#departed.get(key);
+    if (departed === undefined) return false;
+    for (let at: Epoch | undefined = epoch; at !== undefined; at = this.#epochs.get(at.parent ?? "")) {
+      const known = at.digest === undefined ? -1 : this.#digests.lastIndexOf(at.digest);
+      if (known >= departed || at.told.get(key) === departed) return false;
+    }
+    return true;
+  }
+
+  /** The statements that say why somebody is not on the roster (§11.7). */
+  #why(key: string, seen = new Set<string>()): RoleStatement[] {
+    if (seen.has(key)) return [];
+    seen.add(key);
+    const { statement, revokedBy } = this.known.roster.get(key) ?? {};
+    const decisive = revokedBy ?? statement;
+    if (decisive !== undefined) return [decisive];
+    const about = [...this.known.roles.values()].filter(({ subject }) => subject === key);
+    return about.flatMap(({ issuer }) => this.#why(issuer, seen));
+  }
+
+  /** Who left, and when (§11.5). */
+  #noteDepartures(): void {
+    const digest = hex(this.known.digest());
+    if (this.#digests.at(-1) !== digest) this.#digests.push(digest);
+    const now = this.#digests.length - 1;
+    for (const key of this.#present) if (!this.known.isOn(key)) this.#departed.set(key, now);
+    this.#present = this.known.members;
+    for (const key of this.#present) this.#departed.delete(key);
+    const heads = new Map<string, string[]>();
+    for (const { issuer, subject, head } of this.known.roles.values()) {
+      if (head.length === 0 || issuer === subject || !this.known.isAdmin(issuer) || this.known.isOn(subject)) continue;
+      heads.set(subject, [...(heads.get(subject) ?? []), hex(head)]);
+    }
+    for (const [key, named] of heads) {
+      const before = this.#headsOfAbsent.get(key);
+      if (named.some((head) => before?.includes(head) !== true)) this.#departed.set(key, now);
+      this.#headsOfAbsent.set(key, named);
+    }
+  }
+
+  #noteTold(epoch: Epoch, statements: readonly Bytes[], isToldBesides: (key: string) => boolean = () => false): void {
+    const came = new Set(statements.map((each) => hex(nameOf(each))));
+    for (const [key, departed] of this.#departed)
+      if (isToldBesides(key) || this.#why(key).some(({ id }) => came.has(id))) epoch.told.set(key, departed);
   }
 
   #onlyLeft(key: string): boolean {
@@ -359,13 +428,34 @@ export class RootedPeer extends Peer {
     );
   }
 
-  #isHeldByRemoved(epoch: Epoch): boolean {
+  /** Who has or may have its key, and is not on the roster. */
+  #formerHolders(epoch: Epoch): string[] {
     const subjects = new Set([...this.known.roles.values()].map(({ subject }) => subject));
-    return [...subjects].some((key) => !this.known.isOn(key) && this.#mayHave(epoch, key) && !this.#onlyLeft(key));
+    const had = (key: string): boolean => this.#mayHave(epoch, key) || this.#wasGiven(epoch, key);
+    return [...subjects].filter((key) => !this.known.isOn(key) && had(key));
   }
 
-  /** Which wrap keys are doubted, after these came: under a key of the epoch that counts, or otherwise (§12.2). */
-  #doubt(known: Statements, came: readonly Bytes[], isUnderCounting: boolean): void {
+  #isHeldByRemoved(epoch: Epoch): boolean {
+    return this.#formerHolders(epoch).some((key) => !this.#onlyLeft(key));
+  }
+
+  /** Why an admin wants a rekey (§11.6), but for a removal of its own that was lost. */
+  get wanted(): "unusable" | "held-by-removed" | "participant-missing" | undefined {
+    if (!this.known.isAdmin(this.#me) || this.#openable() === undefined) return undefined;
+    const counting = this.counting();
+    if (counting?.chain === undefined) return "unusable";
+    if (this.#formerHolders(counting).length > 0) return "held-by-removed";
+    if (this.#left.has(idOf(counting))) return "unusable";
+    const missing = this.known.members.filter(
+      (key) => key !== this.#me && this.known.wraps.has(key) && !this.#wasGiven(counting, key),
+    );
+    const agrees = counting.issuer === undefined || this.#settled.has(idOf(counting));
+    const isOurs = (key: string): boolean => this.known.roster.get(key)?.statement?.issuer === this.#me;
+    return missing.some((key) => agrees || isOurs(key)) ? "participant-missing" : undefined;
+  }
+
+  /** Which wrap keys are doubted, after these came: not those that this says are their participants' own (§12.2). */
+  #doubt(known: Statements, came: readonly Bytes[], isOwn: (key: string) => boolean): void {
     const told = came.map(parseStatement);
     const alone = new Set(told.flatMap((each) => (each.kind === "wrap" ? [each.id] : [])));
     const byAdmins = new Set(
@@ -377,13 +467,13 @@ export class RootedPeer extends Peer {
     );
     for (const [key, { id }] of known.wraps) {
       const isNew = this.#known?.wraps.get(key)?.id !== id;
-      if (isUnderCounting && alone.has(id)) this.#doubted.delete(id);
-      if (isNew && !isUnderCounting && !byAdmins.has(id)) this.#doubted.add(id);
+      if (isOwn(key) && alone.has(id)) this.#doubted.delete(id);
+      if (isNew && !isOwn(key) && !byAdmins.has(id)) this.#doubted.add(id);
     }
   }
 
-  /** What follows whenever a statement or an epoch became known. */
-  #conclude(known: Statements): void {
+  /** What follows whenever a statement or an epoch became known; `note` is what else is to be noted before. */
+  #conclude(known: Statements, note: () => void = () => undefined): void {
     const wasOn = this.#known?.members ?? [];
     const before = this.#known?.wraps.get(this.#me);
     this.#known = known;
@@ -393,11 +483,11 @@ export class RootedPeer extends Peer {
     for (const key of wasOn.filter((each) => !known.isOn(each))) {
       this.unpin(unhex(key));
     }
+    this.#noteDepartures();
+    note();
     const counting = this.counting();
-    if (counting !== undefined) {
-      if (hex(known.digest()) === counting.digest) counting.around.clear();
-      for (const key of known.members) counting.around.add(key);
-    }
+    if (counting !== undefined) counting.ended = undefined;
+    if (counting?.digest !== undefined && this.#digests.includes(counting.digest)) this.#settled.add(idOf(counting));
     const may =
       counting?.chain !== undefined &&
       known.isOn(this.#me) &&
@@ -407,15 +497,15 @@ export class RootedPeer extends Peer {
     if (this.#sending !== undefined && this.#sending !== next) this.#left.add(idOf(this.#sending));
     this.#sending = next;
     for (const epoch of this.#epochs.values()) if (epoch !== next && next !== undefined) epoch.ended ??= this.elapsed();
-    if (next !== undefined) next.ended = undefined;
   }
 
-  #remember(epoch: Omit<Epoch, "setAside" | "isProven" | "around" | "ended">): Epoch {
+  #remember(epoch: Omit<Epoch, "setAside" | "isProven" | "told" | "ended">): Epoch {
     const isProven = epoch.chain?.oldest === 0;
-    const made = { ...epoch, setAside: false, isProven, around: new Set<string>(), ended: undefined };
+    const made = { ...epoch, setAside: false, isProven, told: new Map<string, number>(), ended: this.elapsed() };
     this.#epochs.set(idOf(epoch), made);
     const of = [...this.#epochs.values()].filter(({ issuer }) => issuer !== undefined && issuer === epoch.issuer);
-    const goes = of.filter((each) => each !== this.#sending).sort((a, b) => a.number - b.number)[0];
+    const others = of.filter((each) => each !== this.#sending && each !== made);
+    const goes = others.sort((a, b) => a.number - b.number)[0];
     if (of.length > 16 && goes !== undefined) this.#epochs.delete(idOf(goes));
     return made;
   }
@@ -455,8 +545,8 @@ export class RootedPeer extends Peer {
     if (this.#topic !== undefined && rejoin.length > 0) parseRejoin(rejoin);
   }
   protected override rejoin(claim: Claim): Bytes {
-    const last = [...this.#epochs.values()].filter(({ rejoinSecret }) => rejoinSecret !== undefined).at(-1);
-    return last?.rejoinSecret === undefined ? none : makeRejoin(last.number, last.rejoinSecret, claim);
+    const epoch = this.#topic && this.#proving;
+    return epoch?.rejoinSecret === undefined ? none : makeRejoin(epoch.number, epoch.rejoinSecret, claim);
   }
 
   /** §12.5, the sponsor's side. */
@@ -524,6 +614,7 @@ export class RootedPeer extends Peer {
     const known = this.known.with(statements);
     if (wrapSecret !== undefined) this.holds(wrapSecret, known.wraps.get(this.#me)?.version ?? 0);
     this.#conclude(known);
+    this.#departed.clear();
   }
 
   /** Has this wrap key, as one that it made. */
@@ -544,24 +635,21 @@ export class RootedPeer extends Peer {
   }
 
   #rememberFirst(commitment: Bytes, chain: Chain | undefined, rejoinSecret: Bytes | undefined): Epoch {
-    const nobody = { issuer: undefined, parent: undefined, recipients: [], digest: undefined };
+    const nobody = {
+      issuer: undefined,
+      parent: undefined,
+      recipients: [],
+      digest: undefined,
+      statementsHash: undefined,
+    };
     return this.#remember({ number: 0, commitment: hex(commitment), head: commitment, ...nobody, chain, rejoinSecret });
   }
 
-  #rememberRekey(rekey: Rekey, head: Bytes, chain: Chain | undefined, rejoinSecret: Bytes | undefined): Epoch {
-    const [commitment, issuer, parent] = [hex(rekey.commitment), hex(rekey.issuer), hex(rekey.parent)];
+  #rememberRekey(rekey: Rekey, head: Bytes, opened: Pick<Epoch, "parent" | "chain" | "rejoinSecret">): Epoch {
+    const { epoch: number, statementsHash } = rekey;
+    const [commitment, issuer] = [hex(rekey.commitment), hex(rekey.issuer)];
     const [recipients, digest] = [hintsOf(rekey.recipients), hex(rekey.digest)];
-    return this.#remember({
-      number: rekey.epoch,
-      commitment,
-      issuer,
-      parent,
-      head,
-      recipients,
-      digest,
-      chain,
-      rejoinSecret,
-    });
+    return this.#remember({ number, commitment, issuer, head, recipients, digest, statementsHash, ...opened });
   }
 
   /** The keys held that a control message may be sealed under (§11.5). */
@@ -571,8 +659,7 @@ export class RootedPeer extends Peer {
   }
 
   #seal(chain: Chain, statements: readonly Bytes[], rekey: Bytes, named: Bytes): Control {
-    const unique = [...new Map(statements.map((each) => [hex(each), each])).values()];
-    const wire = sealControl(chain.key, this.name, controlPayload(unique, rekey), sodium.randombytes_buf(12));
+    const wire = sealControl(chain.key, this.name, controlPayload(once(statements), rekey), sodium.randombytes_buf(12));
     return { name: hex(named.slice(0, 8)), wire };
   }
 
@@ -585,29 +672,47 @@ export class RootedPeer extends Peer {
     return makeRoleStatement({ seed: this.seed, topicId: this.#id, subject, version, ...said });
   }
 
+  /** The wrap statement of an admission without an introduction. */
+  #wrapToCarry(subject: string): Bytes {
+    const newest = this.known.wraps.get(subject);
+    if (newest !== undefined && !this.#doubted.has(newest.id)) return wrapWithin(newest);
+    return this.known.roster.get(subject)?.statement?.wrap ?? none;
+  }
+
   /** Admits who introduced itself, after a person compared fingerprints. */
   admit(introduction: Bytes, role: Role, name: string): Control {
     const parsed = parse(introduction);
     if (parsed.type !== 1) return malformed("not an introduction");
     verifyIntroduction(parsed, this.name);
-    const { senderKey, wrap: offered } = parsed;
-    const held = this.known.wraps.get(hex(senderKey));
-    const isNewest = offered.length > 0 && !(held && held.version >= wrapAlone(senderKey, offered).version);
-    const heldWithin = held === undefined ? none : wrapWithin(held);
-    const wrap = isNewest ? offered : heldWithin;
-    const counting = this.counting() ?? refuse("MISSING_TOPIC_KEY", "no epoch");
-    const statement = this.#say(senderKey, { role, name, head: unhex(counting.commitment), wrap });
-    const known = this.known.with([statement]);
-    if (known.roster.get(hex(senderKey))?.role !== role) refuse("FORBIDDEN", "somebody says otherwise");
+    const { senderKey, wrap } = parsed;
+    const { control } = this.admitKnown(senderKey, role, name, wrap.length > 0 ? wrap : undefined);
     this.#admittedBy.add(hex(introductionHash(introduction)));
-    if (role !== "admin" && this.known.isAdmin(hex(senderKey))) {
-      const again = this.#signAgain(hex(senderKey), [], known);
-      return this.#rekeyWith(known.with(again), [statement, ...again], "removal");
+    return control;
+  }
+
+  /** Admits somebody without an introduction. */
+  admitKnown(
+    key: Bytes,
+    role: Role,
+    name: string,
+    wrap = this.#wrapToCarry(hex(key)),
+  ): { control: Control; statement: Bytes } {
+    const subject = hex(key);
+    if (!this.known.isAdmin(this.#me)) refuse("FORBIDDEN", "we are no admin");
+    if (role !== "admin" && this.known.roots.includes(subject)) refuse("FORBIDDEN", "a root is given no other role");
+    if (role === "admin" && this.known.roster.get(this.#me)?.rank === 8) refuse("FORBIDDEN", "rank 8");
+    const counting = this.counting() ?? refuse("MISSING_TOPIC_KEY", "no epoch");
+    const statement = this.#say(key, { role, name, head: unhex(counting.commitment), wrap });
+    const known = this.known.with([statement]);
+    if (known.roster.get(subject)?.role !== role) refuse("FORBIDDEN", "somebody says otherwise");
+    if (role !== "admin" && this.known.isAdmin(subject)) {
+      const again = this.#signAgain(subject, [], known);
+      return { control: this.#rekeyWith(known.with(again), [statement, ...again], "removal"), statement };
     }
-    const statements = [...this.#chain(this.#me), ...this.#chain(hex(senderKey)), statement];
+    const statements = [...this.#chain(this.#me), ...this.#chain(subject), statement];
     const control = this.#seal(this.#chainForStatements(), statements, none, nameOf(statement));
     this.#conclude(known);
-    return control;
+    return { control, statement };
   }
 
   /** Revokes somebody; of an admin, what it had said that is to stay is signed again. */
@@ -624,16 +729,15 @@ export class RootedPeer extends Peer {
 
   /** What is to stay though this admin is none any more; `without` is what is known with that. */
   #signAgain(admin: string, keep: readonly string[], without: Statements): Bytes[] {
-    const { roles, roster, wraps, roots } = this.known;
+    const { roles, roster, roots } = this.known;
     const isOther = (key: string): boolean => key !== admin && key !== this.#me && !roots.includes(key);
     const said = [...roles.values()].filter(({ issuer, subject }) => issuer === admin && isOther(subject));
     const admissions = said
       .filter(({ subject, id }) => roster.get(subject)?.statement?.id === id && keep.includes(subject))
       .filter(({ subject }) => this.known.isOn(subject))
       .map(({ subject, role, name, head }) => {
-        const wrap = wraps.get(subject);
-        const carried = wrap === undefined ? none : wrapWithin(wrap);
-        return this.#say(unhex(subject), { role, name, head, wrap: carried }, without);
+        const wrap = this.#wrapToCarry(subject);
+        return this.#say(unhex(subject), { role, name, head, wrap }, without);
       });
     const after = without.with(admissions);
     const isGone = (key: string): boolean => roster.get(key)?.role === "revoked";
@@ -661,25 +765,28 @@ export class RootedPeer extends Peer {
     const parent = counting?.chain === undefined ? this.#openable() : counting;
     const chain = parent?.chain;
     if (parent === undefined || chain === undefined) return refuse("MISSING_TOPIC_KEY", "no parent");
-    const recipients = known.members
-      .filter((key) => key !== this.#me)
-      .flatMap((key) => {
-        const wrapKey = known.wraps.get(key)?.wrapKey;
-        return wrapKey === undefined ? [] : [{ identity: unhex(key), wrapKey }];
-      });
+    const recipients = known.members.flatMap((key) => {
+      const wrapKey = known.wraps.get(key)?.wrapKey;
+      return wrapKey === undefined ? [] : [{ identity: unhex(key), wrapKey }];
+    });
+    const said = once([...this.#chain(this.#me), ...statements]);
     const secrets = { ephemeralSecret: sodium.randombytes_buf(32), secret: sodium.randombytes_buf(32) };
     const place = { seed: this.seed, topicId: this.#id, parentKey: chain.key, epoch: parent.number + 1 };
-    const { rekey, topicKey } = makeRekey({ ...place, ...secrets, digest: known.digest(), reason, recipients });
-    const control = this.#seal(chain, [...this.#chain(this.#me), ...statements], rekey, commitmentOf(topicKey));
+    const content = { digest: known.digest(), reason, recipients, statements: said };
+    const { rekey, topicKey } = makeRekey({ ...place, ...secrets, ...content });
+    const control = this.#seal(chain, said, rekey, commitmentOf(topicKey));
     const parsed = parseRekey(rekey);
-    this.#rememberRekey(parsed, headOf(parsed), new Chain(topicKey, 0), rejoinSecretOf(topicKey));
-    this.#conclude(known);
+    const keys = { chain: new Chain(topicKey, 0), rejoinSecret: rejoinSecretOf(topicKey) };
+    const epoch = this.#rememberRekey(parsed, headOf(parsed), { parent: idOf(parent), ...keys });
+    this.#conclude(known, () => this.#noteTold(epoch, said));
     return control;
   }
 
   /** Makes another wrap key, and what says so. */
   renewWrapKey(now: number): Control {
-    const wrap = makeWrapAlone({ seed: this.seed, ...this.makeWrapKey(now), topicName: this.name });
+    const known = this.known.wraps.get(this.#me)?.version ?? 0;
+    const made = this.makeWrapKey(Math.max(now, known + 1));
+    const wrap = makeWrapAlone({ seed: this.seed, ...made, topicName: this.name });
     const decided = this.known.roster.get(this.#me)?.statement;
     const chain = decided === undefined ? [] : [...this.#chain(decided.issuer), decided.bytes];
     const control = this.#seal(this.#chainForStatements(), [...chain, wrap], none, nameOf(wrap));
@@ -708,23 +815,37 @@ export class RootedPeer extends Peer {
     const parsed = rekey.length === 0 ? undefined : parseRekey(rekey); // 1
     const known = this.known.with(statements); // 2
     const isUnderCounting = this.counting()?.chain === chain;
-    if (parsed !== undefined) this.#checkRekey(parsed, known, control.topicKey, chain);
-    this.#doubt(known, statements, isUnderCounting);
-    this.#conclude(known); // 8
+    if (parsed !== undefined) this.#checkRekey(parsed, statements, known, control.topicKey, chain);
+    this.#doubt(known, statements, () => isUnderCounting);
+    this.#conclude(known, () => {
+      const epoch = parsed && this.#epochOf(parsed);
+      if (epoch !== undefined) this.#noteTold(epoch, statements);
+    }); // 8
   }
 
-  #checkRekey(parsed: Rekey, known: Statements, parentKey: Bytes, chain: Chain): void {
-    const parent = [...this.#epochs.values()].find((epoch) => epoch.chain === chain);
-    if (!same(parsed.parent, commitmentOf(parentKey)) || parsed.epoch !== (parent?.number ?? -1) + 1)
+  #epochOf({ commitment, issuer }: Rekey): Epoch | undefined {
+    return this.#epochs.get(idOf({ commitment: hex(commitment), issuer: hex(issuer) }));
+  }
+
+  #checkRekey(parsed: Rekey, statements: readonly Bytes[], known: Statements, parentKey: Bytes, chain: Chain): void {
+    const parent = [...this.#epochs.values()].find((epoch) => epoch.chain === chain) ?? refuse("UNKNOWN_TOPIC_KEY", "");
+    if (!same(parsed.parent, commitmentOf(parentKey)) || parsed.epoch !== parent.number + 1)
       malformed("a rekey of another parent"); // 3
-    const issuer = hex(parsed.issuer);
-    if (!known.isIssuer(issuer)) refuse("UNTRUSTED_KEY", "issuer of a rekey"); // 4
-    if (!this.#epochs.has(idOf({ commitment: hex(parsed.commitment), issuer }))) this.#learn(parsed, parentKey); // 5
+    if (!same(parsed.statementsHash, statementsHash(statements))) malformed("a rekey of other statements");
+    if (!known.isIssuer(hex(parsed.issuer))) refuse("UNTRUSTED_KEY", "issuer of a rekey"); // 4
+    const already = this.#epochOf(parsed);
+    if (already === undefined || (already.chain !== undefined && !already.isProven)) {
+      this.#learn(parsed, parentKey, idOf(parent), already);
+      return;
+    }
+    const first = already.statementsHash ?? none;
+    if (!same(parsed.statementsHash, first)) malformed("a known rekey of other statements"); // 5
   }
 
-  #learn(rekey: Rekey, parentKey: Bytes): void {
+  /** `already` is what a reply told of this epoch. */
+  #learn(rekey: Rekey, parentKey: Bytes, parent: string, already: Epoch | undefined): void {
     rekeyIsSigned(this.#id, rekey); // 6
-    const [issuer, parent] = [hex(rekey.issuer), hex(rekey.parent)];
+    const issuer = hex(rekey.issuer);
     if ([...this.#epochs.values()].filter((each) => each.issuer === issuer && each.parent === parent).length >= 4)
       return; // 7
     const ours = { topicId: this.#id, parentKey, identity: this.publicKey, wrapKeys: this.wrapKeys };
@@ -734,7 +855,10 @@ export class RootedPeer extends Peer {
     if (got !== undefined)
       for (const older of this.wrapKeys.slice(0, this.wrapKeys.indexOf(got.by))) older.ended ??= this.elapsed();
     const chain = got && new Chain(got.topicKey, 0);
-    this.#rememberRekey(rekey, headOf(rekey), chain, got && rejoinSecretOf(got.topicKey));
+    const epoch = already ?? this.#rememberRekey(rekey, headOf(rekey), { parent, chain, rejoinSecret: undefined });
+    if (got === undefined) return;
+    epoch.rejoinSecret = rejoinSecretOf(got.topicKey);
+    [epoch.chain, epoch.isProven] = [chain, true];
   }
 
   /** §12.5, the newcomer's side, once a person confirmed the sponsor's fingerprint. */
@@ -748,6 +872,7 @@ export class RootedPeer extends Peer {
     const id = topicIdOf(roots, salt);
     if (this.#topic !== undefined && !same(id, this.#topic.id)) refuse("FOREIGN_REPLY", "another topic"); // 1
     if (roots.some((root) => !isIdentityKey(root))) refuse("INVALID_KEY", "root");
+    if (new Set(roots.map(hex)).size !== roots.length) malformed("a root that is there twice");
     const { topicKey, rejoinSecret } =
       reply.topicKey.length === 32
         ? reply
@@ -776,18 +901,18 @@ export class RootedPeer extends Peer {
     } else if (generation > held.sending) held.adopt(generation, this.elapsed());
     epoch.rejoinSecret ??= rejoinSecret;
     epoch.setAside = false;
-    epoch.ended = undefined;
     this.#left.delete(idOf(epoch));
     for (let counts = this.counting(known); counts !== undefined && counts.chain === undefined; ) {
       counts.setAside = true; // 6
       counts = this.counting(known);
     }
-    const told = new Set(statements.map(hex));
-    const why = (key: string): Bytes | undefined => known.roster.get(key)?.revokedBy?.bytes;
-    if (this.counting(known) === epoch)
-      for (const key of epoch.around) if (told.has(hex(why(key) ?? none))) epoch.around.delete(key);
-    this.#doubt(known, statements, false);
-    this.#conclude(known);
+    this.#doubt(known, statements, (key) => key === hex(sponsorKey));
+    this.#conclude(known, () => {
+      if (this.counting() !== epoch) return;
+      const alone = new Statements(roots.map(hex), id, this.name).with(statements);
+      this.#noteTold(epoch, statements, (key) => alone.roster.get(key)?.role === "revoked");
+    });
+    for (const each of [epoch, this.counting()]) if (each !== undefined) this.#settled.add(idOf(each));
     this.endIntroductions();
   }
 
@@ -802,6 +927,6 @@ export class RootedPeer extends Peer {
   #rememberGiven(rekey: Rekey | undefined, head: Bytes): Epoch {
     return rekey === undefined
       ? this.#rememberFirst(head, undefined, undefined)
-      : this.#rememberRekey(rekey, head, undefined, undefined);
+      : this.#rememberRekey(rekey, head, { parent: undefined, chain: undefined, rejoinSecret: undefined });
   }
 }

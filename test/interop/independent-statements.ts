@@ -240,9 +240,11 @@ export class Statements {
     if (this.links.size > MAX_LINKS) {
       this.#roster = undefined;
       const admins = [...this.roster].filter(([, { role, statement }]) => role === "admin" && statement !== undefined);
-      const links = new Map(
-        admins.sort(([, a], [, b]) => a.rank - b.rank).map(([key, { statement }]) => [key, statement]),
-      );
+      const inOrder = admins.sort(([, a], [, b]) => a.rank - b.rank).map(([key]) => key);
+      const lineages = [...this.#byLineage(inOrder, (key) => key).values()];
+      const longest = Math.max(...lineages.map(({ length }) => length));
+      const inTurn = Array.from({ length: longest }, (_, i) => lineages.flatMap((each) => each[i] ?? [])).flat();
+      const links = new Map(inTurn.map((key) => [key, this.roster.get(key)?.statement]));
       for (const [key, link] of this.links) if (!links.has(key)) links.set(key, link);
       const [stay, go] = [[...links].slice(0, MAX_LINKS), [...links.keys()].slice(MAX_LINKS)];
       this.links.clear();
@@ -251,11 +253,35 @@ export class Statements {
     }
     if (this.roles.size <= MAX_STATEMENTS) return;
     this.#roster = undefined;
-    const rankOf = ({ issuer }: RoleStatement): number =>
-      this.isAdmin(issuer) ? (this.roster.get(issuer)?.rank ?? 0) : Number.POSITIVE_INFINITY;
-    const inOrder = [...this.roles.values()].sort((a, b) => rankOf(a) - rankOf(b));
-    const go = new Set(inOrder.slice(STATEMENTS_LEFT));
+    const inOrder = [...this.roles.values()]
+      .filter(({ issuer, subject }) => issuer !== subject)
+      .sort((a, b) => a.version - b.version || (a.id < b.id ? -1 : 1));
+    const excess = this.roles.size - STATEMENTS_LEFT;
+    const go = new Set(inOrder.filter(({ issuer }) => !this.isAdmin(issuer)).slice(0, excess));
+    const rankOf = ({ issuer }: RoleStatement): number => this.roster.get(issuer)?.rank ?? 0;
+    const said = inOrder.filter(({ issuer }) => this.isAdmin(issuer)).sort((a, b) => rankOf(b) - rankOf(a));
+    const lineages = [...this.#byLineage(said, ({ issuer }) => issuer).values()];
+    while (go.size < excess) {
+      const most = lineages.reduce((a, b) => (b.length > a.length ? b : a));
+      const loses = most.shift();
+      if (loses === undefined) break;
+      go.add(loses);
+    }
     this.#forget((each) => go.has(each));
+  }
+
+  /** Whom somebody made whom a root made, and that one; each root is a lineage of its own. */
+  #byLineage<T>(of: readonly T[], adminOf: (each: T) => string): Map<string, T[]> {
+    const lineages = new Map<string, T[]>();
+    for (const each of of) {
+      let first = adminOf(each);
+      for (let by = this.roster.get(first)?.statement?.issuer; by !== undefined && !this.roots.includes(by); ) {
+        first = by;
+        by = this.roster.get(first)?.statement?.issuer;
+      }
+      lineages.set(first, [...(lineages.get(first) ?? []), each]);
+    }
+    return lineages;
   }
 
   #forget(goes: (statement: RoleStatement) => boolean): void {
@@ -317,7 +343,8 @@ export class Statements {
     const above = [...this.roles.values()].filter(({ issuer: by, subject: of, role: said }) => {
       if (of !== subject) return false;
       if (by === issuer || by === subject) return true;
-      return this.isAdmin(by) && (said === "revoked" || issuer === subject || rankOf(by) <= rankOf(issuer));
+      const isRevocation = said === "revoked" && role !== "admin";
+      return this.isAdmin(by) && (isRevocation || issuer === subject || rankOf(by) <= rankOf(issuer));
     });
     const version = 1 + Math.max(0, ...above.map((each) => each.version));
     if (version <= MAX_TIME) return version;

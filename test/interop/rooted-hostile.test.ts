@@ -18,13 +18,22 @@ import {
 } from "./independent-peer.js";
 import {
   controlPayload,
+  headOf,
   makeRejoin,
+  makeRekey,
   parseRekey,
   RootedPeer,
   readControlPayload,
   sealControl,
 } from "./independent-rooted.js";
-import { makeRoleStatement, makeWrapAlone, parseStatement, type Role, topicIdOf } from "./independent-statements.js";
+import {
+  makeRoleStatement,
+  makeWrapAlone,
+  parseStatement,
+  type Role,
+  topicIdOf,
+  wrapAlone,
+} from "./independent-statements.js";
 
 type Bytes = Uint8Array;
 const none = new Uint8Array();
@@ -497,3 +506,176 @@ test("of a root that left nothing is said when an admin is removed that had revo
   const said = readControlPayload(openMessage(wire, topicKey, "home").payload).statements.map(parseStatement);
   expect(said.map((each) => each.kind === "role" && each.subject)).toEqual([hex(publicKeyOf(dave))]);
 });
+
+// §11.3: of one issuer's epochs 16 are kept, the one just learned and the one that is sent under among them.
+test("of too many epochs of one issuer the lowest goes, with its key", async () => {
+  const { house, root, rootSeed, peer, library, both, control } = await start(32);
+  const first = root.topicKey as Bytes;
+  const topicId = root.topicId as Bytes;
+  const recipients = [peer, library].map((who) => {
+    const { wrapKey } = root.known.wraps.get(hex(who.publicKey)) ?? { wrapKey: none };
+    return { identity: who.publicKey, wrapKey };
+  });
+  const under = (parentKey: Bytes, epoch: number): Bytes => {
+    const secrets = { ephemeralSecret: house.random.bytes(32), secret: house.random.bytes(32) };
+    const place = { seed: rootSeed, topicId, parentKey, epoch, digest: root.known.digest() };
+    const { rekey, topicKey } = makeRekey({ ...place, ...secrets, reason: "requested", recipients, statements: [] });
+    expect(both(control([], rekey, parentKey)), `epoch ${epoch}`).toBe("");
+    return topicKey;
+  };
+  const keys = [first];
+  for (let epoch = 1; epoch <= 18; epoch++) keys.push(under(keys.at(-1) as Bytes, epoch));
+  const reads = (topicKey: Bytes): string => {
+    house.pass(1);
+    const place = { topicKey, session: house.random.bytes(12), sequence: 0, ...home };
+    const payload = new TextEncoder().encode("read");
+    return both({ wire: sendMessage({ ...place, seed: rootSeed, delivery: "event", sentAt: house.now, payload }) });
+  };
+  const read = (): number[] => [...keys.keys()].filter((epoch) => reads(keys[epoch] as Bytes) === "read");
+  expect(read()).toEqual([0, ...Array.from({ length: 16 }, (_, i) => i + 3)]);
+  // Lower than all, and stays until the next one comes.
+  const low = under(first, 1);
+  expect(reads(low)).toBe("read");
+  expect(read()).toEqual([0, ...Array.from({ length: 15 }, (_, i) => i + 4)]);
+  const next = under(first, 1);
+  expect([low, next].map(reads)).toEqual(["UNKNOWN_TOPIC_KEY", "read"]);
+  agree(peer, library);
+});
+
+// §12.5: what a reply gives of a later generation is proven by nothing; its rejoin secret is made up as easily as its key.
+test.each(["library", "peer"] as const)(
+  "the %s comes back with the rejoin secret of the rekey that it opened, and not with one that was made up",
+  async (kind) => {
+    const house = new House(31);
+    const [root, salt, badSeed] = [house.peer(), house.random.bytes(16), house.random.bytes(32)];
+    root.establish({ roots: [root.publicKey], salt, topicKey: house.random.bytes(32), now: house.now });
+    const [bad, victim] = [house.peer(badSeed), kind === "library" ? await house.library() : house.peer()];
+    house.join(root, victim, "publisher");
+    house.join(root, bad, "admin", victim);
+    const first = root.topicKey as Bytes;
+    const rekey = root.rekey();
+    const head = headOf(parseRekey(readControlPayload(openMessage(rekey.wire, first, "home").payload).rekey));
+    const introduction = house.introduce(victim);
+    const facts = { seed: badSeed, introduction, encapsulationSeed: house.random.bytes(64), context: "home" };
+    const told = { salt, roots: [root.publicKey], statements: [], head };
+    const madeUp = { topicKey: house.random.bytes(32), rejoinSecret: house.random.bytes(32) };
+    adopt(victim, makeHandover(facts, { epoch: 1, generation: 1, ...told, ...madeUp }));
+    expect(heard(victim, rekey)).toBe("");
+    agree(root, victim);
+    converse(root, victim);
+    expect(root.isReturning(house.introduce(victim), "home")).toBe(true);
+  },
+);
+
+// §12.2, §10.6: of the wrap keys that a reply tells of, only its sponsor's is beyond doubt.
+test.each(["library", "peer"] as const)(
+  "the %s admits with no wrap key that a reply of another told of",
+  async (kind) => {
+    const house = new House(33);
+    const root = house.peerRoot();
+    const member = house.peer();
+    const admin = kind === "library" ? await house.library() : house.peer();
+    house.join(root, admin, "admin");
+    house.join(root, member, "publisher", admin);
+    const wrapOf = (who: RootedPeer): Bytes | undefined => root.known.wraps.get(hex(who.publicKey))?.wrapKey;
+    const before = wrapOf(member);
+    house.pass(1000);
+    expect(heard(root, member.renewWrapKey(house.now))).toBe("");
+    root.renewWrapKey(house.now);
+    const after = wrapOf(member);
+    expect(after).not.toEqual(before);
+    adopt(admin, house.answer(root, house.introduce(admin)).reply);
+    const topicKey = root.topicKey as Bytes;
+    const carried = (whom: RootedPeer, role: "publisher" | "admin"): Bytes | undefined => {
+      const { wire } =
+        admin instanceof Topic
+          ? admin.admit(whom.publicKey, { role, name: "named" })
+          : admin.admitKnown(whom.publicKey, role, "named").control;
+      const said = readControlPayload(openMessage(wire, topicKey, "home").payload)
+        .statements.map(parseStatement)
+        .at(-1);
+      return said?.kind === "role" && said.wrap.length > 0 ? wrapAlone(whom.publicKey, said.wrap).wrapKey : undefined;
+    };
+    expect(carried(root, "admin")).toEqual(wrapOf(root));
+    expect(carried(member, "publisher")).toEqual(before);
+    const again = root.known.wraps.get(hex(member.publicKey))?.bytes ?? none;
+    const session = house.random.bytes(12);
+    expect(heard(admin, { wire: sealControl(topicKey, "home", controlPayload([again], none), session) })).toBe("");
+    expect(carried(member, "publisher")).toEqual(after);
+  },
+);
+
+// §10.4: of more than 256 links those whom roots made stay, and one after the other of the lineage of each.
+test("an admin that makes hundreds of others admins pushes out nobody whom another one made", async () => {
+  const { house, rootSeed, root, peer, library, both, control } = await start(34);
+  const topicId = root.topicId as Bytes;
+  const says = (by: Bytes, whom: Bytes, role: Role): Bytes =>
+    makeRoleStatement({ seed: by, topicId, subject: publicKeyOf(whom), version: 1, role });
+  const [good, bad, below, last] = [0, 1, 2, 3].map(() => house.random.bytes(32)) as [Bytes, Bytes, Bytes, Bytes];
+  const made = [says(rootSeed, bad, "admin"), says(rootSeed, good, "admin")];
+  const many = Array.from({ length: 300 }, () => house.random.bytes(32));
+  expect(both(control([...made, says(good, below, "admin")]))).toBe("");
+  expect(both(control(many.map((each) => says(bad, each, "admin"))))).toBe("");
+  agree(peer, library);
+  expect(peer.members).toHaveLength(3 + 3 + 300);
+  // Without its chain, this is taken in by who knows its issuer.
+  expect(both(control([says(below, last, "publisher")]))).toBe("");
+  agree(peer, library);
+  expect(peer.members.map(({ key }) => key)).toContain(hex(publicKeyOf(last)));
+  const statements = many.map((each) => says(each, house.random.bytes(32), "reader"));
+  expect(both(control(statements))).toBe("");
+  expect(peer.members).toHaveLength(library.members.length);
+  expect(peer.members).toHaveLength(3 + 3 + 300 + 1 + 256 - 3);
+});
+
+// §11.5: "the digest is that of our statements", of the epoch that counts or of one before it, whether that one ever counted or not.
+test("who issued an epoch that did not count, and the one after it that does, knew of a removal", async () => {
+  const { house, root, rootSeed, peer, library, both, control } = await start(35);
+  const topicId = root.topicId as Bytes;
+  const [adminSeed, lostSeed] = [house.random.bytes(32), house.random.bytes(32)];
+  house.join(root, house.peer(adminSeed), "admin", peer, library);
+  const lost = publicKeyOf(lostSeed);
+  house.join(root, house.peer(lostSeed), "publisher", peer, library);
+  const first = root.topicKey as Bytes;
+  const said = { seed: rootSeed, topicId, subject: lost, version: 9, role: "revoked" } as const;
+  expect(both(control([makeRoleStatement(said)]))).toBe("");
+  const recipients = [peer, library].map((who) => {
+    const { wrapKey } = root.known.wraps.get(hex(who.publicKey)) ?? { wrapKey: none };
+    return { identity: who.publicKey, wrapKey };
+  });
+  const rekey = (seed: Bytes, parentKey: Bytes, epoch: number, digest: Bytes): Bytes => {
+    const secrets = { ephemeralSecret: house.random.bytes(32), secret: house.random.bytes(32) };
+    const place = { seed, topicId, parentKey, epoch, digest, reason: "requested", recipients, statements: [] } as const;
+    const made = makeRekey({ ...place, ...secrets });
+    expect(both(control([], made.rekey, parentKey))).toBe("");
+    return made.topicKey;
+  };
+  const unknown = house.random.bytes(32);
+  rekey(rootSeed, first, 1, unknown);
+  for (const who of [peer, library]) expect(who.topicKey).toBeUndefined();
+  const second = rekey(adminSeed, first, 1, peer.known.digest());
+  for (const who of [peer, library]) expect(who.topicKey).toBeUndefined();
+  rekey(adminSeed, second, 2, unknown);
+  expect(peer.topicKey).toBeDefined();
+  expect(library.topicKey).toEqual(peer.topicKey);
+});
+
+// §11.5: the statements of a reply "alone give a roster which says that one is revoked", though we know more of it than its sponsor.
+test.each(["library", "peer"] as const)(
+  "a sponsor knew of a removal: the %s takes its word, which a later one has replaced here",
+  async (kind) => {
+    const { house, root, rootSeed, peer, library, control } = await start(36);
+    const topicId = root.topicId as Bytes;
+    const [sponsor, lost] = [house.peer(), house.peer()];
+    house.join(root, sponsor, "admin", peer, library);
+    house.join(root, lost, "publisher", peer, library, sponsor);
+    const said = { seed: rootSeed, topicId, subject: lost.publicKey, role: "revoked" } as const;
+    const member = kind === "library" ? library : peer;
+    expect(heard(sponsor, control([makeRoleStatement({ ...said, version: 5 })]))).toBe("");
+    expect(heard(member, control([makeRoleStatement({ ...said, version: 9 })]))).toBe("");
+    expect(heard(member, sponsor.rekey())).toBe("");
+    expect(member.topicKey).toBeUndefined(); // its issuer may not have known
+    adopt(member, house.answer(sponsor, house.introduce(member)).reply);
+    expect(member.topicKey).toEqual(sponsor.topicKey);
+  },
+);

@@ -181,12 +181,16 @@ describe("rekeys and removals that cross", () => {
       this.heard.add(control);
       const outcome = heard(this.peer, control);
       if (outcome === "UNKNOWN_TOPIC_KEY") this.kept.push(control);
-      if (outcome !== "") return outcome;
-      for (let before = -1; before !== this.kept.length; ) {
-        before = this.kept.length;
-        this.kept = this.kept.filter((each) => heard(this.peer, each) === "UNKNOWN_TOPIC_KEY");
-      }
+      if (outcome === "") this.hearKept();
       return outcome;
+    }
+    /** In the order in which they came, and from the first on again after each that was read (§12.3). */
+    hearKept(): void {
+      for (let at = 0; at < this.kept.length; at++) {
+        if (heard(this.peer, this.kept[at] as Wire) === "UNKNOWN_TOPIC_KEY") continue;
+        this.kept.splice(at, 1);
+        at = -1;
+      }
     }
   }
 
@@ -196,7 +200,7 @@ describe("rekeys and removals that cross", () => {
     readonly peer: Hearer;
     readonly actors: Hearer[] = [];
     readonly log: Wire[] = [];
-    readonly seen = { sent: 0, silent: 0, unknown: 0, depth: 0 };
+    readonly seen = { sent: 0, silent: 0, unknown: 0, back: 0, wanted: 0, depth: 0 };
 
     constructor(house: House, library: Topic) {
       [this.house, this.library, this.peer] = [house, new Hearer(library), new Hearer(house.peer())];
@@ -218,8 +222,8 @@ describe("rekeys and removals that cross", () => {
         house.join(root, peer, n < 3 ? "admin" : "publisher", ...everybody());
         this.actors.push(new Hearer(peer));
       }
-      house.join(root, this.library.peer, "publisher", ...everybody());
-      house.join(root, this.peer.peer, "publisher", ...everybody(), this.library.peer);
+      house.join(root, this.library.peer, "admin", ...everybody());
+      house.join(root, this.peer.peer, "admin", ...everybody(), this.library.peer);
     }
 
     act(): void {
@@ -231,6 +235,7 @@ describe("rekeys and removals that cross", () => {
         () => peer.rekey(),
         () => peer.revoke(subject, kept),
         () => peer.renewWrapKey(this.house.now),
+        () => peer.leave(), // admins too, who should not
         () => this.readmit(peer),
       ];
       const control = refusal(() => random.of(acts)());
@@ -256,20 +261,39 @@ describe("rekeys and removals that cross", () => {
       if (missing.length > 0) hearer.hear(random.of(missing));
     }
 
-    observe(why: string): void {
+    async observe(why: string): Promise<void> {
       const missing = this.log.filter((control) => !this.peer.heard.has(control));
       if (missing.length === 0) return;
       const control = this.house.random.of(missing);
       const outcome = this.peer.hear(control);
       expect(this.library.hear(control), why).toBe(outcome);
-      this.compare(why);
+      await this.compare(why);
       if (outcome === "UNKNOWN_TOPIC_KEY") this.seen.unknown++;
     }
 
-    /** The same roster; both send under the same key, or neither does. */
-    compare(why: string): void {
+    /** Both come back, or neither does, with the same proof and the same reply. */
+    async comeBack(why: string): Promise<void> {
+      const { peer: sponsor } = this.house.random.of(this.actors);
+      const [ours, theirs] = [this.peer.peer, this.library.peer].map((who) =>
+        refusal(() => adopt(who, this.house.answer(sponsor, this.house.introduce(who)).reply)),
+      );
+      expect(theirs, why).toEqual(ours);
+      if (ours !== undefined && "accept" in ours) this.seen.back++;
+      for (const hearer of [this.peer, this.library]) hearer.hearKept();
+      await this.compare(why);
+    }
+
+    /** The same roster; both send under the same key, or neither does; both want a rekey for the same reason. */
+    async compare(why: string): Promise<void> {
       const [library, peer, seen] = [this.library.peer, this.peer.peer, this.seen];
       expect(rosterSeen(library), why).toEqual(rosterSeen(peer));
+      // The last that the library asked for is what is wanted now, if anything is.
+      if (peer.wanted !== undefined) {
+        await Promise.resolve();
+        const asked = this.house.events.filter(({ type }) => type === "rekey-wanted").at(-1);
+        expect(asked, why).toMatchObject({ reason: peer.wanted });
+        seen.wanted++;
+      }
       const [ours, theirs] = [peer, library].map((who) => refusal(() => says(who, "which key?")));
       if (ours === undefined || "refuse" in ours) {
         expect(theirs, why).toEqual(ours);
@@ -285,7 +309,7 @@ describe("rekeys and removals that cross", () => {
   }
 
   test("both know the same, and send under the same key or not at all", async () => {
-    const seen = { sent: 0, silent: 0, unknown: 0, depth: 0 };
+    const seen = { sent: 0, silent: 0, unknown: 0, back: 0, wanted: 0, depth: 0 };
     for (let round = 0; round < 12; round++) {
       const house = new House(0xc055 + round);
       const crossing = new Crossing(house, await house.library());
@@ -294,14 +318,17 @@ describe("rekeys and removals that cross", () => {
         house.pass(1);
         if (house.random.chance(0.3)) crossing.act();
         for (let each = house.random.below(4); each > 0; each--) crossing.deliver();
-        if (house.random.chance(0.2)) crossing.observe(`round ${round}, step ${n}`);
+        if (house.random.chance(0.2)) await crossing.observe(`round ${round}, step ${n}`);
+        if (house.random.chance(0.05)) await crossing.comeBack(`round ${round}, back at step ${n}`);
       }
-      for (let n = 0; n < 100; n++) crossing.observe(`round ${round}, at the end`);
-      for (const key of ["sent", "silent", "unknown"] as const) seen[key] += crossing.seen[key];
+      for (let n = 0; n < 100; n++) await crossing.observe(`round ${round}, at the end`);
+      for (const key of ["sent", "silent", "unknown", "back", "wanted"] as const) seen[key] += crossing.seen[key];
       seen.depth = Math.max(seen.depth, crossing.seen.depth);
     }
     expect(seen.sent).toBeGreaterThan(40);
     expect(seen.unknown).toBeGreaterThan(5);
+    expect(seen.back).toBeGreaterThan(5);
+    expect(seen.wanted).toBeGreaterThan(20);
     expect(seen.depth).toBeGreaterThan(2);
   });
 });

@@ -189,6 +189,7 @@ describe("rekeys", () => {
     epoch: number;
     reason: Reason;
     recipients: Recipient[];
+    statements: string[];
   };
   type Receiver = Text<"identityKey" | "topicId" | "parentKey"> & { wrapSecrets: string[] };
   type Case = { make?: Make; bytes: string; receiver: Receiver; expect: Record<string, unknown> };
@@ -204,7 +205,8 @@ describe("rekeys", () => {
         digest: unhex(make.digest),
       };
       const place = { seed: unhex(make.seed), topicId: unhex(make.topicId), parentKey: unhex(make.parentKey) };
-      expect(hex(makeRekey({ ...make, ...place, ...secrets, recipients }).rekey)).toBe(bytes);
+      const statements = unhexAll(make.statements);
+      expect(hex(makeRekey({ ...make, ...place, ...secrets, recipients, statements }).rekey)).toBe(bytes);
     }
     const outcome = refusal(() => {
       const [rekey, topicId, parentKey] = [
@@ -251,6 +253,20 @@ describe("control messages", () => {
     const [topicKey, report] = [peer.topicKey ? hex(peer.topicKey) : null, peer.reports[0] ?? null];
     const [roster, digest] = [rosterOf(peer.known), hex(peer.known.digest())];
     return expect({ accept: true, roster, digest, epoch: epochOf(peer), topicKey, report }).toEqual(expected);
+  });
+});
+
+describe("admissions", () => {
+  type Case = Text<"by" | "subject" | "called"> & { before: string[]; role: Role; expect: Record<string, unknown> };
+  const { admins, cases } = read("admissions") as { admins: Record<string, Known>; cases: (Case & { name: string })[] };
+  test.each(cases)("$name", ({ by, before, subject, role, called, expect: expected }) => {
+    const admin = member(admins[by] as Known);
+    for (const each of before) expect(admin.receive(unhex(each), { context: NAME })).toBeNull();
+    const said = refusal(() => {
+      const { statement } = admin.admitKnown(unhex(subject), role, called);
+      return { accept: true, statement: hex(statement) };
+    });
+    expect("accept" in said ? said.accept : said).toEqual(expected);
   });
 });
 
