@@ -20,10 +20,12 @@ export class RejoinSecrets {
   /** The newest last. */
   #secrets: RejoinSecret[] = [];
 
-  /** Takes the secret as its own, unless there is one of this epoch. */
-  add(secret: RejoinSecret): void {
-    if (this.of(secret.id) === undefined) this.#secrets.push(secret);
-    else wipe(secret.secret);
+  /** Takes the secret as its own. One of the same epoch stays, unless this one is `proven`: then that was made up, or is the same. */
+  add(secret: RejoinSecret, isProven: boolean): void {
+    const known = this.of(secret.id);
+    if (known === undefined) this.#secrets.push(secret);
+    else if (isProven) known.secret.set(secret.secret);
+    if (known !== undefined) wipe(secret.secret);
   }
 
   /** That of an epoch. */

@@ -882,14 +882,20 @@ export class Rooted {
     return digest;
   }
 
-  /** What an epoch's issuer knew is one of the last things that we knew ourselves: that is so for ever, and the digests are forgotten. */
-  #noteAgreement(epoch: Epoch): void {
-    if (epoch.head === undefined) return;
-    const at = this.#digests.lastIndexOf(toHex(epoch.head.digest));
-    if (at < 0) return;
-    this.#settled.add(epoch.id);
-    epoch.agreedAt = this.#digestsBefore + at;
-    if (this.#removal !== undefined && at >= this.#removal.digest) this.#removal.knownIn = epoch.id;
+  /**
+   * What the issuer of the epoch that counts knew is one of the last things that we knew ourselves: that is so for ever, and the digests are
+   * forgotten. The same of those before it, which may never have counted here: who goes on from them knows no less.
+   */
+  #noteAgreement(winner: Epoch): void {
+    for (const epoch of this.#withAncestors(winner)) {
+      if (epoch.head === undefined) continue;
+      const at = this.#digests.lastIndexOf(toHex(epoch.head.digest));
+      if (at < 0) continue;
+      epoch.agreedAt = this.#digestsBefore + at;
+      if (epoch !== winner) continue;
+      this.#settled.add(epoch.id);
+      if (this.#removal !== undefined && at >= this.#removal.digest) this.#removal.knownIn = epoch.id;
+    }
   }
 
   /** Who is not on the roster any more, since our latest digest; and who is again. */
@@ -1174,9 +1180,10 @@ export class Rooted {
     return this.#rejoinSecrets.of(of?.id) ?? this.#rejoinSecrets.newest;
   }
 
-  #addRejoin(epoch: Epoch, secret: Uint8Array, clock: number): void {
+  #addRejoin(epoch: Epoch, secret: Uint8Array, clock: number, isProven = true): void {
     const { id, number, issuer } = epoch;
-    this.#rejoinSecrets.add({ id, epoch: number, secret, recipients: recipientsOf(epoch), issuer, since: clock });
+    const rejoin = { id, epoch: number, secret, recipients: recipientsOf(epoch), issuer, since: clock };
+    this.#rejoinSecrets.add(rejoin, isProven);
     this.#rejoinSecrets.drop(clock, this.#winner?.id);
   }
 
@@ -1232,7 +1239,11 @@ export class Rooted {
     // Signed by the same identity as the reply, whose fingerprint was compared.
     if (staged.names.has(this.#renewalOf(sponsor))) this.#doubted.delete(sponsor);
     const epoch = this.#adoptEpoch(given, head, now);
-    if (given.rejoinSecret.length === KEY_BYTES) this.#addRejoin(epoch, new Uint8Array(given.rejoinSecret), clock);
+    // What follows from the key is not to be believed of others, who may have made it up.
+    if (given.generation === 0) this.#addRejoin(epoch, rejoinSecretOf(given.topicKey), clock);
+    else if (given.rejoinSecret.length === KEY_BYTES) {
+      this.#addRejoin(epoch, new Uint8Array(given.rejoinSecret), clock, false);
+    }
     epoch.isRetired = false;
     epoch.isSetAside = false;
     this.#setAsideUnopened();

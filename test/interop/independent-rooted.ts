@@ -317,7 +317,7 @@ export class RootedPeer extends Peer {
   }
   /** The rejoin secret that the next introduction is proven with. */
   override get rejoinSecret(): Bytes | undefined {
-    return this.#proving?.rejoinSecret;
+    return (this.#topic && this.#proving)?.rejoinSecret;
   }
   get epoch(): number {
     return this.counting()?.number ?? -1;
@@ -398,7 +398,7 @@ export class RootedPeer extends Peer {
     for (const key of this.#present) this.#departed.delete(key);
     const heads = new Map<string, string[]>();
     for (const { issuer, subject, head } of this.known.roles.values()) {
-      if (head.length === 0 || issuer === subject || !this.known.isAdmin(issuer) || this.known.isOn(subject)) continue;
+      if (issuer === subject || !this.known.isAdmin(issuer) || this.known.isOn(subject)) continue;
       heads.set(subject, [...(heads.get(subject) ?? []), hex(head)]);
     }
     for (const [key, named] of heads) {
@@ -408,10 +408,10 @@ export class RootedPeer extends Peer {
     }
   }
 
-  #noteTold(epoch: Epoch, statements: readonly Bytes[], isToldBesides: (key: string) => boolean = () => false): void {
+  #noteTold(epoch: Epoch, statements: readonly Bytes[]): void {
     const came = new Set(statements.map((each) => hex(nameOf(each))));
     for (const [key, departed] of this.#departed)
-      if (isToldBesides(key) || this.#why(key).some(({ id }) => came.has(id))) epoch.told.set(key, departed);
+      if (this.#why(key).some(({ id }) => came.has(id))) epoch.told.set(key, departed);
   }
 
   #onlyLeft(key: string): boolean {
@@ -899,7 +899,8 @@ export class RootedPeer extends Peer {
       epoch.chain = new Chain(topicKey, generation);
       epoch.isProven = generation === 0;
     } else if (generation > held.sending) held.adopt(generation, this.elapsed());
-    epoch.rejoinSecret ??= rejoinSecret;
+    if (generation === 0) epoch.rejoinSecret = rejoinSecretOf(topicKey);
+    else epoch.rejoinSecret ??= rejoinSecret;
     epoch.setAside = false;
     this.#left.delete(idOf(epoch));
     for (let counts = this.counting(known); counts !== undefined && counts.chain === undefined; ) {
@@ -908,9 +909,7 @@ export class RootedPeer extends Peer {
     }
     this.#doubt(known, statements, (key) => key === hex(sponsorKey));
     this.#conclude(known, () => {
-      if (this.counting() !== epoch) return;
-      const alone = new Statements(roots.map(hex), id, this.name).with(statements);
-      this.#noteTold(epoch, statements, (key) => alone.roster.get(key)?.role === "revoked");
+      if (this.counting() === epoch) this.#noteTold(epoch, statements);
     });
     for (const each of [epoch, this.counting()]) if (each !== undefined) this.#settled.add(idOf(each));
     this.endIntroductions();
