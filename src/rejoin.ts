@@ -23,9 +23,12 @@ export class RejoinSecrets {
   /** Takes the secret as its own. One of the same epoch stays, unless this one is `proven`: then that was made up, or is the same. */
   add(secret: RejoinSecret, isProven: boolean): void {
     const known = this.of(secret.id);
-    if (known === undefined) this.#secrets.push(secret);
-    else if (isProven) known.secret.set(secret.secret);
-    if (known !== undefined) wipe(secret.secret);
+    if (known === undefined) {
+      this.#secrets.push(secret);
+      return;
+    }
+    if (isProven) known.secret.set(secret.secret);
+    wipe(secret.secret);
   }
 
   /** That of an epoch. */
