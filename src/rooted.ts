@@ -110,7 +110,7 @@ export interface SavedRooted {
   readonly settled: readonly string[];
   readonly unsettled: readonly SavedUnsettled[];
   readonly digestsBefore: number;
-  /** Who was on the roster, and is no more: since which digest. */
+  /** Who left the roster: since which digest. */
   readonly departed: readonly (readonly [participant: string, digest: number])[];
   /** Whose newest wrap key is doubted. */
   readonly doubted: readonly string[];
@@ -198,9 +198,12 @@ export class Rooted {
   #digestsBefore = 0;
   /** Who is on the roster, as far as conclusions were drawn. */
   #present = new Set<string>();
-  /** Who was on the roster, and is no more: since which of our digests, counted from the first. Whose issuer knew less may have given it its key. */
+  /**
+   * Who is not on the roster any more, or never was as far as is known here, though an admin says that it was removed: since which of our
+   * digests, counted from the first. An epoch whose issuer knew less may be one that it was given the key of.
+   */
   readonly #departed = new Map<string, number>();
-  /** Of each of those, the heads that were named when that was last looked at. */
+  /** Of who is not on the roster, the heads that admins named when that was last looked at. */
   readonly #headsNoted = new Map<string, ReadonlySet<string>>();
   /** Whether that was done since what admins say changed. */
   #isNoted = false;
