@@ -167,3 +167,23 @@ it("and for who has heard that he is removed, but has no key since: it would tak
   expect(tell(wire, carol)).toEqual([null]);
   expect(canSpeak(carol)).toBe(true);
 });
+
+it("an admin that makes up a rejoin secret does not keep anybody from coming back: it follows from the key", async () => {
+  const world = new World();
+  const { root, admin, carol } = await world.family();
+  tell(root.rekey().wire, admin);
+  const { epochs, rooted } = stolen(admin);
+  const sent = epochs.find(({ head }) => head?.epoch === 1);
+  if (rooted === undefined || sent?.head === undefined || sent.keys === undefined) throw new Error("no epoch");
+  const { salt, roots, statements } = rooted;
+  const given = { epoch: 1, generation: 0, topicKey: sent.keys.key, salt, roots, head: formatHead(sent.head) };
+  const known = [...statements.links, ...statements.roles];
+  const reply = sealFor(SEEDS.admin, carol.constructIntro(), {
+    ...given,
+    statements: known,
+    rejoinSecret: bytes(0x57),
+  });
+  expect(carol.parseReply(replyIn(reply, carol))).toBe(true);
+  const { introduction } = expectCode("INTRODUCTION", () => root.decode(carol.constructIntro()));
+  expect(introduction).toMatchObject({ standing: "member", isReturning: true });
+});
