@@ -382,6 +382,22 @@ describe("an admin is revoked", () => {
     expect(hear(bob, root.encode("x"))).toBe("UNKNOWN_TOPIC_KEY");
   });
 
+  it("and a removal whose rekey lost is not asked for again, once those who go on know of it", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    const rekey = root.rekey().wire;
+    const removal = admin.revoke(bob.publicKey).wire;
+    tell(rekey, admin, carol);
+    tell(removal, root, carol);
+    // The root's rekey has the smaller rank, and is Bob's, too: it makes another, and later one more.
+    expect(root.rekeyWanted).toBe("held-by-removed");
+    for (let i = 0; i < 2; i++) {
+      tell(root.rekey().wire, admin, carol);
+      expect([root, admin].map((topic) => topic.rekeyWanted)).toEqual([undefined, undefined]);
+    }
+    expectOne(root, admin, carol);
+  });
+
   it("and whom it had given the greatest version is let in again by a root, which made it an admin meanwhile", async () => {
     const world = new World();
     const { root, admin, carol, bob } = await world.family();
