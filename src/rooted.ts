@@ -2,7 +2,7 @@
  * A rooted topic as one participant sees it: which epoch counts, what follows from a statement, a rekey or a
  * reply, and what is missing (PROTOCOL §10 to §12). Nothing here knows messages, and nothing is sent from here.
  */
-import { equalBytes, equalSecrets, fromHex, toHex, wipe } from "./bytes.js";
+import { equalBytes, equalSecrets, fromHex, toHex, toTableKey, wipe } from "./bytes.js";
 import { headLength } from "./cbor.js";
 import { hash, kdf, randomBytes } from "./crypto.js";
 import {
@@ -145,17 +145,22 @@ const REPLY_ENVELOPE_BYTES = 2048;
 /** The most bytes of a revocation, which has no name and no wrap statement. */
 const REVOCATION_BYTES = 256;
 
-function hintAt(recipients: Uint8Array, at: number): string {
-  return toHex(recipients.subarray(at, at + SENDER_HINT_BYTES));
-}
+const noRecipients = new Uint8Array(0);
 
 function recipientsOf({ head }: Epoch): Uint8Array {
-  return head?.recipients ?? new Uint8Array(0);
+  return head?.recipients ?? noRecipients;
 }
 
-function hintsOf(recipients: Uint8Array): Set<string> {
+/** The hints of one rekey's recipients, as keys of a table. The latest are kept: the same epoch is asked about again and again. */
+let latestHints: { readonly recipients: Uint8Array; readonly hints: ReadonlySet<string> } | undefined;
+
+function hintsOf(recipients: Uint8Array): ReadonlySet<string> {
+  if (latestHints?.recipients === recipients) return latestHints.hints;
   const hints = new Set<string>();
-  for (let at = 0; at < recipients.length; at += SENDER_HINT_BYTES) hints.add(hintAt(recipients, at));
+  for (let at = 0; at < recipients.length; at += SENDER_HINT_BYTES) {
+    hints.add(toTableKey(recipients.subarray(at, at + SENDER_HINT_BYTES)));
+  }
+  latestHints = { recipients, hints };
   return hints;
 }
 
@@ -170,10 +175,6 @@ export function participantOf(hex: string): Participant {
     participants.set(hex, participant);
   }
   return participant;
-}
-
-function hintOf(hex: string): string {
-  return toHex(Participant.hintOf(participantOf(hex)));
 }
 
 export class Rooted {
@@ -1013,7 +1014,7 @@ export class Rooted {
   /** Whether somebody made or was given the key of an epoch, as far as is known here; `hints` are those of the rekey's recipients. */
   #wasGiven(participant: string, { id, issuer }: Pick<Epoch, "id" | "issuer">, hints: ReadonlySet<string>): boolean {
     return (
-      hints.has(hintOf(participant)) ||
+      hints.has(participantOf(participant).hint) ||
       // A topic's first key: one of its roots made it, and no statement says which.
       (issuer === undefined ? this.statements.roots.includes(participant) : issuer === participant) ||
       // Not by what others say: who was removed could name any epoch, and silence all who send under it.
