@@ -49,6 +49,11 @@ export function commitmentOf({ id }: Pick<Epoch, "id">): string {
   return id.slice(0, 2 * KEY_BYTES);
 }
 
+/** Order in which tables are saved, so that one state has one form. */
+export function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
+}
+
 /** A key that a key id may mean. */
 export interface FoundKey {
   readonly epoch: Epoch;
@@ -223,7 +228,7 @@ export class Keyring {
   saved(now: number): SavedEpoch[] {
     return [...this.#epochs.values()].map(({ keys, leftAt, told, ...epoch }) => ({
       ...epoch,
-      told: [...told].sort(([a], [b]) => (a < b ? -1 : 1)),
+      told: [...told].sort(byName),
       keys: keys?.saved(now),
       left: leftAt === undefined ? undefined : now - leftAt,
     }));

@@ -17,7 +17,7 @@ import {
 import type { RekeyWant } from "./events.js";
 import { Generations } from "./generations.js";
 import { expectIdentityKey, type Identity, Participant } from "./identity.js";
-import { commitmentOf, type Epoch, epochIdOf, type FoundKey, type Keyring } from "./keyring.js";
+import { byName, commitmentOf, type Epoch, epochIdOf, type FoundKey, type Keyring } from "./keyring.js";
 import {
   KEY_BYTES,
   MAX_CHAIN,
@@ -271,7 +271,7 @@ export class Rooted {
 
   /** Whether we were on the roster, and are no more. */
   get isRevoked(): boolean {
-    return this.roster.get(this.#self)?.role === "revoked";
+    return this.roster.isRevoked(this.#self);
   }
 
   /** Whether somebody is on the roster. */
@@ -319,14 +319,14 @@ export class Rooted {
     const version = this.#nextVersion(subject, role);
     const signed = signRole(this.#identity, this.topicId, { subjectKey, version, role, name, head, wrap });
     const staged = this.statements.stage([signed.bytes]);
-    const after = this.statements.rosterWith(staged).get(subject);
-    if (!isSaid && after?.statement?.hash !== signed.hash && !this.statements.roots.includes(subject)) {
+    const after = this.statements.rosterWith(staged);
+    if (!isSaid && after.get(subject)?.statement?.hash !== signed.hash && !this.statements.roots.includes(subject)) {
       throw new ForbiddenError(
         `somebody of a smaller rank than ours, or the participant itself, says otherwise: ask an admin of a smaller rank`,
       );
     }
     if (role !== "admin" && this.roster.isAdmin(subject)) {
-      return this.#issue(this.#stageWithout(subject, signed, content.keep), "removal", clock, now);
+      return this.#issue(this.#stageWithout(subject, staged, after, content.keep), "removal", clock, now);
     }
     const changes = this.#add(staged, now);
     return { control: this.#statementControl(signed.bytes, under), changes };
@@ -346,13 +346,14 @@ export class Rooted {
     if (this.statements.get(this.#self, subject) === undefined) this.#expectRoom(1);
     const signed = this.#sign(subjectKey, this.#nextVersion(subject, "revoked"), "revoked", undefined);
     // Before a person is asked who stays.
-    const standing = this.statements.rosterWith(this.#stageSigned([signed])).get(subject);
-    if (standing !== undefined && standing.role !== "revoked") {
+    const staged = this.#stageSigned([signed]);
+    const after = this.statements.rosterWith(staged);
+    if (after.isOn(subject)) {
       throw new ForbiddenError(
         "this admin was admitted by somebody of a smaller rank than ours: ask that one, or a root",
       );
     }
-    return this.#issue(this.#stageWithout(subject, signed, keep), "removal", clock, now);
+    return this.#issue(this.#stageWithout(subject, staged, after, keep), "removal", clock, now);
   }
 
   /** The participants whose role rests on somebody being an admin. */
@@ -366,13 +367,17 @@ export class Rooted {
     return dependants;
   }
 
-  /** Verifies what takes away somebody's role, and all that has to be said with it so that nobody else comes or goes by it. */
-  #stageWithout(subject: string, signed: RoleStatement, keep: Keep): Staged {
-    if (!this.roster.isAdmin(subject)) return this.#stageSigned([signed]);
+  /**
+   * What takes away somebody's role, and all that has to be said with it so that nobody else comes or goes by it, verified.
+   *
+   * @param staged that alone
+   * @param without the roster with it. Only what those say is to be outdone who stay admins: the others may have chosen the greatest version
+   *   there is.
+   */
+  #stageWithout(subject: string, staged: Staged, without: Roster<RoleStatement>, keep: Keep): Staged {
+    if (!this.roster.isAdmin(subject)) return staged;
     const dependants = this.dependantsOf(subject);
     if (keep === undefined && dependants.length > 0) throw new DependantsError(dependants.map(fromHex));
-    // Only what those say is to be outdone who stay admins: the others may have chosen the greatest version there is.
-    const without = this.statements.rosterWith(this.#stageSigned([signed]));
     const kept = dependants
       .filter((one) => one !== this.#self && (keep === "all" || (keep instanceof Set && keep.has(one))))
       .flatMap((one) => this.roster.get(one)?.statement ?? [])
@@ -381,7 +386,7 @@ export class Rooted {
         const version = this.#freeVersion(one.subject, one.role, without);
         return version === undefined ? [] : [this.#sign(one.subjectKey, version, one.role, one)];
       });
-    const said = [signed, ...kept];
+    const said = [...staged.roles, ...kept];
     this.#expectRoom(said.length);
     const roster = this.statements.rosterWith(this.#stageSigned(said));
     const room = MAX_STATEMENTS_PER_ISSUER - this.statements.countBy(this.#self) - said.length;
@@ -401,13 +406,13 @@ export class Rooted {
    */
   #whoseRevocationsFall(admin: string, after: Roster<RoleStatement>, most: number): string[] {
     const back = inTurns(
-      [...membersOf(after)].filter((one) => this.roster.get(one)?.role === "revoked"),
+      [...membersOf(after)].filter((one) => this.roster.isRevoked(one)),
       (one) => after.get(one)?.statement?.issuer ?? "",
     );
     const isAdmitted = (one: string): boolean => this.statements.about(one).some(({ role }) => role !== "revoked");
     const others = this.statements
       .by(admin)
-      .filter(({ role, subject }) => role === "revoked" && this.roster.get(subject)?.role === "revoked")
+      .filter(({ role, subject }) => role === "revoked" && this.roster.isRevoked(subject))
       .map(({ subject }) => subject)
       .filter((one) => one !== admin && !after.isOn(one) && !this.statements.roots.includes(one))
       .sort((a, b) => Number(isAdmitted(b)) - Number(isAdmitted(a)));
@@ -1397,10 +1402,6 @@ function lengthOf(statements: readonly Uint8Array[]): number {
 /** What a statement is retained under. */
 function nameOf(statement: string): string {
   return statement.slice(0, 2 * SENDER_HINT_BYTES);
-}
-
-function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
-  return a < b ? -1 : 1;
 }
 
 function distinct(statements: readonly Uint8Array[]): Uint8Array[] {

@@ -79,6 +79,11 @@ export class Roster<C extends RoleClaim> implements Iterable<readonly [subject: 
     return standing !== undefined && standing.role !== "revoked";
   }
 
+  /** Whether a revocation is why somebody is not on it; of who was never heard of, nothing is said. */
+  isRevoked(subject: string): boolean {
+    return this.get(subject)?.role === "revoked";
+  }
+
   isAdmin(subject: string): boolean {
     return this.get(subject)?.role === "admin";
   }

@@ -382,7 +382,7 @@ export class Topic {
   addParticipant(publicKey: Uint8Array): Participant {
     this.#expectLive();
     const key = copyBytes("publicKey", publicKey, KEY_BYTES);
-    if (this.#rooted?.roster.get(toHex(key))?.role === "revoked") {
+    if (this.#rooted?.roster.isRevoked(toHex(key)) === true) {
       throw new ForbiddenError("this participant was removed from the topic: only admit() takes it in again");
     }
     return this.#pins.add(key);
@@ -1128,7 +1128,7 @@ export class Topic {
 
   #trusted(hint: string): readonly Participant[] {
     // Who was removed stays out, also where its admission was never heard of.
-    const pinned = this.#pins.withHint(hint).filter(({ hex }) => this.#rooted?.roster.get(hex)?.role !== "revoked");
+    const pinned = this.#pins.withHint(hint).filter(({ hex }) => this.#rooted?.roster.isRevoked(hex) !== true);
     const members = this.#members.withHint(hint);
     if (members.length === 0) return pinned;
     return [...members, ...pinned.filter((one) => !members.some((member) => member.equals(one)))];
@@ -1473,7 +1473,7 @@ export class Topic {
   /** The statement that admits its sender may be underway, or lost. */
   #keepOfStranger(rooted: Rooted, bytes: Uint8Array, hint: string, context: string, wanted: ReadDecodeOptions): void {
     const known = rooted.withHint(hint);
-    const isRevoked = known.some((one) => rooted.roster.get(one)?.role === "revoked");
+    const isRevoked = known.some((one) => rooted.roster.isRevoked(one));
     this.#keep(bytes, context, wanted, isRevoked);
     if (known.length > 0) return;
     if (this.#gaps.open("unknown-sender", runningTime())) this.#schedule();
@@ -1610,7 +1610,7 @@ export class Topic {
   #whyUntrusted(hint: string): string {
     const rooted = this.#rooted;
     if (rooted === undefined) return "the sender is not trusted: compare its fingerprint, then addParticipant()";
-    return rooted.withHint(hint).some((one) => rooted.roster.get(one)?.role === "revoked")
+    return rooted.withHint(hint).some((one) => rooted.roster.isRevoked(one))
       ? "the sender was removed from this topic: ignore it"
       : "the sender is not on the roster: ignore it, unless it is new here; then admit() its introduction";
   }
