@@ -98,7 +98,11 @@ export class StatementSet implements Iterable<RoleStatement> {
   /** Whether there ever were more links than are kept. */
   #isCrowded = false;
   #roster: Roster<RoleStatement> | undefined;
+  /** The roster with what was staged and asked about last: mostly that is added next. */
+  #foreseen: { readonly staged: Staged; readonly roster: Roster<RoleStatement> } | undefined;
   #digest: Uint8Array | undefined;
+  /** The names that the last digest was made of, in order: to sort the next ones from here is linear. */
+  #counting: readonly string[] = [];
 
   constructor(scope: StatementScope, roots: readonly string[]) {
     this.scope = scope;
@@ -112,8 +116,12 @@ export class StatementSet implements Iterable<RoleStatement> {
   }
 
   /** The roster that they would give with those. */
-  rosterWith({ roles }: Staged): Roster<RoleStatement> {
-    return roles.length === 0 ? this.roster : computeRoster(this.roots, [...this, ...roles], bySmallerHash);
+  rosterWith(staged: Staged): Roster<RoleStatement> {
+    if (staged.roles.length === 0) return this.roster;
+    if (this.#foreseen?.staged !== staged) {
+      this.#foreseen = { staged, roster: computeRoster(this.roots, [...this, ...staged.roles], bySmallerHash) };
+    }
+    return this.#foreseen.roster;
   }
 
   /** The newest wrap statement of somebody. */
@@ -259,7 +267,8 @@ export class StatementSet implements Iterable<RoleStatement> {
   }
 
   /** Makes what was staged a part of the set. Says whether anything changed. */
-  add({ roles, wraps, links }: Staged): boolean {
+  add(staged: Staged): boolean {
+    const { roles, wraps, links } = staged;
     let changed = false;
     for (const [subject, link] of links) this.#links.set(subject, link);
     for (const statement of roles) changed = this.#add(statement) || changed;
@@ -268,7 +277,11 @@ export class StatementSet implements Iterable<RoleStatement> {
       this.#wraps.set(wrap.identity, wrap);
       changed = true;
     }
-    if (changed) this.#forgetRoster();
+    if (changed) {
+      const foreseen = this.#foreseen;
+      this.#forgetRoster();
+      if (foreseen?.staged === staged) this.#roster = foreseen.roster;
+    }
     if (this.#links.size > MAX_ISSUERS) this.#dropIssuers();
     if (this.#names.size > MAX_STATEMENTS) this.#dropStatements();
     return changed;
@@ -326,6 +339,7 @@ export class StatementSet implements Iterable<RoleStatement> {
 
   #forgetRoster(): void {
     this.#roster = undefined;
+    this.#foreseen = undefined;
     this.#digest = undefined;
   }
 
@@ -354,6 +368,7 @@ export class StatementSet implements Iterable<RoleStatement> {
     if (bySubject?.delete(subject) !== true || byIssuer === undefined) return false;
     byIssuer.delete(issuer);
     this.#names.delete(name);
+    this.#foreseen = undefined;
     if (bySubject.size === 0) this.#roles.delete(issuer);
     const own = byIssuer.get(subject);
     if (own !== undefined && byIssuer.size === 1 && !this.roots.includes(subject)) this.#remove(own);
@@ -434,18 +449,18 @@ export class StatementSet implements Iterable<RoleStatement> {
       if (wrap === undefined) throw new MalformedMessageError("expected a statement that carries a wrap key");
       this.#wraps.set(wrap.identity, wrap);
     }
-    this.#roster = undefined;
-    this.#digest = undefined;
+    this.#forgetRoster();
   }
 
   /** Names what the roster now rests on: who has another digest lacks something, or knows something more. */
   get digest(): Uint8Array {
     if (this.#digest === undefined) {
-      const counting: string[] = [];
-      for (const statement of this) if (this.#counts(statement)) counting.push(statement.hash);
-      for (const [participant, wrap] of this.#wraps)
-        if (this.roster.isOn(participant)) counting.push(renewalHash(wrap));
-      this.#digest = hash("statementSet", fromHex(counting.sort().join("")));
+      const counting = new Set<string>();
+      for (const statement of this) if (this.#counts(statement)) counting.add(statement.hash);
+      for (const [participant, wrap] of this.#wraps) if (this.roster.isOn(participant)) counting.add(renewalHash(wrap));
+      const known = this.#counting.filter((name) => counting.delete(name));
+      this.#counting = [...known, ...counting].sort();
+      this.#digest = hash("statementSet", fromHex(this.#counting.join("")));
     }
     return this.#digest;
   }

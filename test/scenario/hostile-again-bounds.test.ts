@@ -1,7 +1,17 @@
 /** Of a second attack: what needs tables that are full. The bounds are smaller here, so that it is quick. */
 import { describe, expect, it, vi } from "vitest";
-import { Identity } from "../../src/identity.js";
-import { forgeControl, pair, roleOf, SEEDS, say, standStill, stolen, tell, World } from "../support/rooted.js";
+import {
+  forgeControl,
+  pair,
+  roleOf,
+  SEEDS,
+  say,
+  somebody,
+  standStill,
+  stolen,
+  tell,
+  World,
+} from "../support/rooted.js";
 import { bytes } from "../support/topics.js";
 
 const MOST = vi.hoisted(() => 32);
@@ -14,12 +24,6 @@ vi.mock("../../src/limits.js", async (original) => ({
 
 standStill();
 
-function junk(number: number): { seed: Uint8Array; key: Uint8Array } {
-  const seed = new Uint8Array(32).fill(0xee);
-  new DataView(seed.buffer).setUint32(0, number);
-  return { seed, key: new Identity(seed).participant.publicKey };
-}
-
 describe("a hostile admin that makes others admins who say as much as they may", () => {
   it("pushes out nothing that an honest admin said, also of the rank of those: who was removed is not back", async () => {
     const world = new World();
@@ -31,9 +35,9 @@ describe("a hostile admin that makes others admins who say as much as they may",
     tell(dave.revoke(bob.publicKey).wire, root, second, admin, carol, bob);
     const statements: Uint8Array[] = [];
     for (let i = 0; i < 8; i++) {
-      const { seed, key } = junk(1000 + i);
+      const { seed, key } = somebody(1000 + i);
       statements.push(say(SEEDS.admin, root, key, "admin", 1));
-      for (let j = 0; j < MOST; j++) statements.push(say(seed, root, junk(i * MOST + j).key, "reader", 1));
+      for (let j = 0; j < MOST; j++) statements.push(say(seed, root, somebody(i * MOST + j).key, "reader", 1));
     }
     tell(forgeControl(root.topicKey as Uint8Array, { statements }), root, second, carol);
     tell(root.revoke(admin.publicKey, { keep: "none" }).wire, second, dave, carol);
@@ -54,7 +58,7 @@ describe("an admin that is removed", () => {
     // Now two have turned bad.
     const names: Uint8Array[] = [];
     for (let i = 0; names.length < MOST - 2; i++) {
-      const { key } = junk(i);
+      const { key } = somebody(i);
       if (Buffer.compare(key, dave.publicKey) < 0) names.push(key);
     }
     const statements = names.map((key) => say(SEEDS.admin, root, key, "reader", 1));

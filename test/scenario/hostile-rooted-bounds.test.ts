@@ -7,7 +7,19 @@ import { Topic } from "../../src/index.js";
 import { parse, type WireIntroduction } from "../../src/message.js";
 import { formatRenewal, signWrap } from "../../src/statements.js";
 import { expectCode } from "../support/expect.js";
-import { forgeControl, hear, pair, roleOf, SEEDS, say, standStill, stolen, tell, World } from "../support/rooted.js";
+import {
+  forgeControl,
+  hear,
+  pair,
+  roleOf,
+  SEEDS,
+  say,
+  somebody,
+  standStill,
+  stolen,
+  tell,
+  World,
+} from "../support/rooted.js";
 import { NAME } from "../support/topics.js";
 
 const MOST = vi.hoisted(() => 32);
@@ -30,19 +42,13 @@ vi.mock("../../src/crypto.js", async (original) => {
 
 standStill();
 
-function junk(number: number): { seed: Uint8Array; key: Uint8Array } {
-  const seed = new Uint8Array(32).fill(0xee);
-  new DataView(seed.buffer).setUint32(0, number);
-  return { seed, key: new Identity(seed).participant.publicKey };
-}
-
 describe("a hostile admin", () => {
   it("cannot make a root forget what it said: by revocations that the root signs again when it removes that admin", async () => {
     const world = new World();
     const { root, admin, carol, bob } = await world.family();
     const statements: Uint8Array[] = [];
     for (let i = 0; i < MOST; i++) {
-      const { seed, key } = junk(i);
+      const { seed, key } = somebody(i);
       // Made up, revoked, and with a word of its own that makes the root take a greater version than for whom it knows.
       statements.push(say(SEEDS.admin, root, key, "revoked", 1), say(seed, root, key, "revoked", 1000));
     }
@@ -58,7 +64,7 @@ describe("a hostile admin", () => {
     const { root, admin, carol, bob } = await world.family();
     const statements: Uint8Array[] = [];
     for (let i = 0; i < MOST; i++) {
-      const { seed, key } = junk(i);
+      const { seed, key } = somebody(i);
       statements.push(say(SEEDS.admin, root, key, "revoked", 1), say(seed, root, key, "revoked", 1000));
     }
     tell(forgeControl(root.topicKey as Uint8Array, { statements }), root, carol, bob);
@@ -88,7 +94,7 @@ describe("a hostile admin", () => {
 
     const statements: Uint8Array[] = [];
     for (let i = 0; i < MOST; i++) {
-      const made = junk(i);
+      const made = somebody(i);
       statements.push(say(SEEDS.admin, root, made.key, "revoked", 1), say(made.seed, root, made.key, "revoked", 1000));
     }
     tell(forgeControl(root.topicKey as Uint8Array, { statements }), root, second, carol);
@@ -111,7 +117,7 @@ describe("a hostile admin", () => {
     const admin = await world.create({ seed: SEEDS.admin });
     pair(root, admin, "admin");
     const statements = [say(seed, root, left, "revoked", 1), say(SEEDS.admin, root, left, "admin", 1)];
-    for (let i = 0; i < MOST; i++) statements.push(say(SEEDS.admin, root, junk(i).key, "reader", 2));
+    for (let i = 0; i < MOST; i++) statements.push(say(SEEDS.admin, root, somebody(i).key, "reader", 2));
     const wire = forgeControl(root.topicKey as Uint8Array, { statements });
     tell(wire, root, admin);
     for (const topic of [root, admin]) {
@@ -126,7 +132,7 @@ describe("a hostile admin", () => {
     for (let round = 0; round < 8; round++) {
       const statements: Uint8Array[] = [];
       for (let i = 0; i < MOST; i++) {
-        const { seed, key } = junk(round * MOST + i);
+        const { seed, key } = somebody(round * MOST + i);
         const wrap = signWrap(new Identity(seed), NAME, diffieHellmanKeyPair().publicKey, 1);
         statements.push(say(SEEDS.admin, root, key, "reader", round + 1, { wrap }));
       }
@@ -143,7 +149,7 @@ describe("a hostile admin", () => {
     for (let round = 0; round < 8; round++) {
       const statements: Uint8Array[] = [];
       for (let i = 0; i < MOST; i++) {
-        const { seed, key } = junk(round * MOST + i);
+        const { seed, key } = somebody(round * MOST + i);
         statements.push(say(SEEDS.admin, root, key, "revoked", round + 1), say(seed, root, key, "revoked", 1));
       }
       tell(forgeControl(root.topicKey as Uint8Array, { statements }), carol);
@@ -160,9 +166,9 @@ describe("a hostile admin that makes others admins who say as much as they may",
     const { root, admin, carol, bob } = await world.family();
     const statements: Uint8Array[] = [];
     for (let i = 0; i < 8; i++) {
-      const { seed, key } = junk(1000 + i);
+      const { seed, key } = somebody(1000 + i);
       statements.push(say(SEEDS.admin, root, key, "admin", 1));
-      for (let j = 0; j < MOST; j++) statements.push(say(seed, root, junk(i * MOST + j).key, "reader", 1));
+      for (let j = 0; j < MOST; j++) statements.push(say(seed, root, somebody(i * MOST + j).key, "reader", 1));
     }
     tell(forgeControl(root.topicKey as Uint8Array, { statements }), root, carol, bob);
     return { world, root, admin, carol, bob };
@@ -192,9 +198,9 @@ describe("an admin that says as much as one may", () => {
     const world = new World();
     const { root, carol } = await world.family();
     const before = stolen(root).rooted?.statements.roles.length as number;
-    for (let i = 0; i < MOST - before; i++) root.admit(junk(i).key);
-    expectCode("FORBIDDEN", () => root.admit(junk(MOST).key));
-    expectCode("FORBIDDEN", () => root.revoke(junk(MOST).key));
+    for (let i = 0; i < MOST - before; i++) root.admit(somebody(i).key);
+    expectCode("FORBIDDEN", () => root.admit(somebody(MOST).key));
+    expectCode("FORBIDDEN", () => root.revoke(somebody(MOST).key));
     expect(stolen(root).rooted?.statements.roles).toHaveLength(MOST);
     // Of whom it has spoken it speaks on.
     root.revoke(carol.publicKey);
@@ -204,14 +210,14 @@ describe("an admin that says as much as one may", () => {
 
 describe("a stranger", () => {
   it("cannot make a newcomer hold the statements of replies that nobody has confirmed", async () => {
-    const mallory = new Identity(junk(1).seed);
+    const mallory = new Identity(somebody(1).seed);
     const introduced = async () => {
       const newcomer = await Topic.create({ name: NAME });
       const intro = newcomer.constructIntro();
       const wire = parse(intro, 1 << 20) as WireIntroduction;
       const introduction = { wire, hash: introductionHash(intro), context: NAME };
       const send = (statements: Uint8Array[]) => () => {
-        const [topicKey, head, rejoinSecret] = [junk(2).seed, junk(3).seed, junk(4).seed];
+        const [topicKey, head, rejoinSecret] = [somebody(2).seed, somebody(3).seed, somebody(4).seed];
         const roots = [mallory.participant.publicKey];
         const salt = new Uint8Array(16);
         const content = { epoch: 0, generation: 0, topicKey, salt, roots, statements, head, rejoinSecret };

@@ -2,7 +2,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
 import { diffieHellmanKeyPair } from "../../src/crypto.js";
-import { Identity } from "../../src/identity.js";
 import { signWrap } from "../../src/statements.js";
 import { forgeMessage } from "../support/forge.js";
 import {
@@ -12,6 +11,7 @@ import {
   keyOf,
   SEEDS,
   say,
+  somebody,
   standStill,
   stolen,
   tell,
@@ -30,13 +30,6 @@ vi.mock("../../src/limits.js", async (original) => ({
 
 standStill();
 
-function junk(number: number): { seed: Uint8Array; identity: Identity; key: Uint8Array } {
-  const seed = new Uint8Array(32).fill(0xee);
-  new DataView(seed.buffer).setUint32(0, number);
-  const identity = new Identity(seed);
-  return { seed, identity, key: identity.participant.publicKey };
-}
-
 describe("6: memory that has no bound", () => {
   it("who is doubted: an admin that was removed makes up any number, under the old key", async () => {
     const world = new World();
@@ -45,7 +38,7 @@ describe("6: memory that has no bound", () => {
     tell(root.revoke(admin.publicKey, { keep: "all" }).wire, carol);
     for (let i = 0; i < 8; i++) {
       const statements = Array.from({ length: MOST }, (_, j) => {
-        const { identity, key } = junk(i * MOST + j);
+        const { identity, key } = somebody(i * MOST + j);
         const wrap = signWrap(identity, NAME, diffieHellmanKeyPair().publicKey, 1);
         return say(SEEDS.admin, root, key, "reader", 1 + i, { wrap });
       });
@@ -61,7 +54,7 @@ describe("6: memory that has no bound", () => {
     const { root, admin, carol } = await world.family();
     const key = admin.topicKey as Uint8Array;
     for (let i = 0; i < 8 * MOST; i++) {
-      const one = junk(i);
+      const one = somebody(i);
       tell(forgeControl(key, { statements: [say(SEEDS.admin, root, one.key, "publisher", 1 + i)] }), carol);
       const session = new Uint8Array(12);
       new DataView(session.buffer).setUint32(0, i);
@@ -78,7 +71,7 @@ describe("7: who was forgotten, because there were too many", () => {
   function flood({ root, admin, carol }: Family, count: number): Uint8Array {
     const topicKey = keyOf(admin);
     const words = Array.from({ length: count }, (_, i) => {
-      const { seed, key } = junk(i);
+      const { seed, key } = somebody(i);
       tell(forgeControl(topicKey, { statements: [say(SEEDS.admin, root, key, "publisher", 1 + i)] }), carol);
       const word = forgeMessage({ seed, topicKey, payload: "x" });
       expect(tell(word, carol)).toEqual(["x"]);
@@ -94,7 +87,7 @@ describe("7: who was forgotten, because there were too many", () => {
     const oldKey = keyOf(admin);
     expect(hear(carol, root.encode("x"))).toBe("x");
     const word = flood(family, 5 * MOST);
-    const { seed, key } = junk(0);
+    const { seed, key } = somebody(0);
     const unheard = bob.encode("late");
     const late = root.encode("late");
     const session = bytes(7, 12);
@@ -123,7 +116,7 @@ describe("7: who was forgotten, because there were too many", () => {
     const family = await world.family();
     const { root, carol, bob } = family;
     flood(family, 17 * MOST);
-    const { key } = junk(17 * MOST);
+    const { key } = somebody(17 * MOST);
     expect(stolen(carol).replays.senders.length).toBe(17 * MOST);
     tell(forgeControl(keyOf(root), { statements: [say(SEEDS.admin, root, key, "publisher", 2 ** 20)] }), carol);
     // Those are left who are on the roster.
@@ -138,7 +131,7 @@ it("who was removed is named by the next rekey, but an admin makes up no more th
   const world = new World();
   const { root, carol } = await world.family();
   for (let i = 0; i < 5 * MOST; i++) {
-    const { key } = junk(i);
+    const { key } = somebody(i);
     const said = [say(SEEDS.admin, root, key, "reader", 2 * i + 1), say(SEEDS.admin, root, key, "revoked", 2 * i + 2)];
     for (const one of said) tell(forgeControl(keyOf(root), { statements: [one] }), carol);
   }

@@ -134,6 +134,14 @@ export function keyOf(topic: Topic): Uint8Array {
   return topic.topicKey as Uint8Array;
 }
 
+/** One of any number of people, always the same. */
+export function somebody(number: number): { seed: Uint8Array; identity: Identity; key: Uint8Array } {
+  const seed = new Uint8Array(32).fill(0xee);
+  new DataView(seed.buffer).setUint32(0, number);
+  const identity = new Identity(seed);
+  return { seed, identity, key: identity.participant.publicKey };
+}
+
 export function publicKeyOf(seed: Uint8Array): Uint8Array {
   return new Identity(seed).participant.publicKey;
 }
