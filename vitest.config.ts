@@ -44,6 +44,8 @@ export default defineConfig({
     ],
     include: ["test/**/*.test.ts"],
     execArgv: ["--expose-gc"],
+    // One core is kept free otherwise: of two, that is half.
+    maxWorkers: "100%",
     testTimeout: 120_000,
     hookTimeout: 120_000,
     reporters: ["default"],

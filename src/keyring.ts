@@ -225,6 +225,11 @@ export class Keyring {
   }
 
   /** All of it, with secrets. */
+  /** An epoch and those before it, as far as parents are known. */
+  *withAncestors(epoch: Epoch): Iterable<Epoch> {
+    for (let at: Epoch | undefined = epoch; at !== undefined; at = this.epoch(at.parent ?? "")) yield at;
+  }
+
   saved(now: number): SavedEpoch[] {
     return [...this.#epochs.values()].map(({ keys, leftAt, told, ...epoch }) => ({
       ...epoch,

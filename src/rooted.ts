@@ -5,6 +5,7 @@
 import { equalBytes, equalSecrets, fromHex, toHex, toTableKey, wipe } from "./bytes.js";
 import { headLength } from "./cbor.js";
 import { hash, kdf, randomBytes } from "./crypto.js";
+import { Departures, type SavedDepartures } from "./departures.js";
 import {
   DependantsError,
   ForbiddenError,
@@ -17,13 +18,12 @@ import {
 import type { RekeyWant } from "./events.js";
 import { Generations } from "./generations.js";
 import { expectIdentityKey, type Identity, Participant } from "./identity.js";
-import { byName, commitmentOf, type Epoch, epochIdOf, type FoundKey, type Keyring } from "./keyring.js";
+import { commitmentOf, type Epoch, epochIdOf, type FoundKey, type Keyring } from "./keyring.js";
 import {
   KEY_BYTES,
   MAX_CHAIN,
   MAX_CONTROL_BYTES,
   MAX_CONTROL_STATEMENTS,
-  MAX_DIGESTS,
   MAX_EPOCH,
   MAX_KNOWN_PARTICIPANTS,
   MAX_REPUBLISHED,
@@ -100,31 +100,17 @@ export type Change =
   /** Nobody needs what is retained under these names any more. */
   | { readonly type: "expired"; readonly names: readonly string[] };
 
-export interface SavedRooted {
+export interface SavedRooted extends SavedDepartures {
   readonly salt: Uint8Array;
   readonly roots: readonly Uint8Array[];
   readonly statements: SavedStatements;
   readonly winner: string | undefined;
   readonly rejoinSecrets: readonly RejoinSecret[];
-  readonly digests: readonly string[];
   readonly settled: readonly string[];
   readonly unsettled: readonly SavedUnsettled[];
-  readonly digestsBefore: number;
-  /** Who left the roster: since which digest. */
-  readonly departed: readonly (readonly [participant: string, digest: number])[];
   /** Whose newest wrap key is doubted. */
   readonly doubted: readonly string[];
-  readonly removal: Readonly<Removal> | undefined;
   readonly sealedUnder: readonly (readonly [name: string, epoch: string])[];
-}
-
-/** Our last rekey with a removal in it. */
-export interface Removal {
-  readonly id: string;
-  /** How many digests there were before it. */
-  digest: number;
-  /** The epoch that counted last whose issuer knew of it. */
-  knownIn: string | undefined;
 }
 
 /** A reply that was checked. */
@@ -189,25 +175,11 @@ export class Rooted {
   readonly #maxWireBytes: number;
   #winner: Epoch | undefined;
   readonly #rejoinSecrets = new RejoinSecrets();
-  /** What our statements were called, the newest last. */
-  #digests: string[] = [];
+  readonly #departures: Departures;
   /** Epochs of whose issuer we know, or knew, just what it did; or of which an admin told us all. */
   readonly #settled = new Set<string>();
   /** What others may not know: since the last time that the issuer of the epoch that counts knew just what we did. */
   readonly #unsettled = new UnsettledStatements();
-  /** How many digests were forgotten. */
-  #digestsBefore = 0;
-  /** Who is on the roster, as far as conclusions were drawn. */
-  #present = new Set<string>();
-  /**
-   * Who is not on the roster any more, or never was as far as is known here, though an admin says that it was removed: since which of our
-   * digests, counted from the first. An epoch whose issuer knew less may be one that it was given the key of.
-   */
-  readonly #departed = new Map<string, number>();
-  /** Of who is not on the roster, the heads that admins named when that was last looked at. */
-  readonly #headsNoted = new Map<string, ReadonlySet<string>>();
-  /** Whether that was done since what admins say changed. */
-  #isNoted = false;
   /** Under which epoch the statements that are retained were sealed last, by the names that they are retained under. */
   readonly #sealedUnder = new Map<string, string>();
   /**
@@ -215,7 +187,6 @@ export class Rooted {
    * removed since may have said it, with a stolen seed. To such a one no key is given without a person.
    */
   readonly #doubted = new Set<string>();
-  #removal: Removal | undefined;
 
   constructor(
     place: { identity: Identity; name: string; keyring: Keyring; wrapKeys: WrapKeys; maxWireBytes: number },
@@ -230,6 +201,7 @@ export class Rooted {
     this.#wrapKeys = place.wrapKeys;
     this.#maxWireBytes = Math.min(place.maxWireBytes, MAX_CONTROL_BYTES);
     this.statements = new StatementSet({ topicId: this.topicId, name: place.name }, topic.roots.map(toHex));
+    this.#departures = new Departures(this.statements, place.keyring);
   }
 
   get roster(): Roster<RoleStatement> {
@@ -390,7 +362,7 @@ export class Rooted {
     this.#expectRoom(said.length);
     const roster = this.statements.rosterWith(this.#stageSigned(said));
     const room = MAX_STATEMENTS_PER_ISSUER - this.statements.countBy(this.#self) - said.length;
-    const rekeyBytes = mostRekeyBytes([...membersOf(roster)].length);
+    const rekeyBytes = mostRekeyBytes([...roster.members()].length);
     const bytesLeft =
       this.#maxWireBytes - ENVELOPE_BYTES - rekeyBytes - (said.length + MAX_CHAIN) * MAX_STATEMENT_BYTES;
     const again = this.#whoseRevocationsFall(subject, roster, Math.max(0, Math.floor(bytesLeft / REVOCATION_BYTES)))
@@ -406,7 +378,7 @@ export class Rooted {
    */
   #whoseRevocationsFall(admin: string, after: Roster<RoleStatement>, most: number): string[] {
     const back = inTurns(
-      [...membersOf(after)].filter((one) => this.roster.isRevoked(one)),
+      [...after.members()].filter((one) => this.roster.isRevoked(one)),
       (one) => after.get(one)?.statement?.issuer ?? "",
     );
     const isAdmitted = (one: string): boolean => this.statements.about(one).some(({ role }) => role !== "revoked");
@@ -481,7 +453,7 @@ export class Rooted {
     const parent = this.#parentUnder(roster);
     if (parent.number >= MAX_EPOCH) throw new ForbiddenError(`epoch ${MAX_EPOCH} is the last one`);
     const under = (parent.keys as Generations).sendingKey;
-    const recipients = [...membersOf(roster)].flatMap((member) => {
+    const recipients = [...roster.members()].flatMap((member) => {
       const wrap = this.statements.wrapWith(staged, member);
       if (wrap === undefined) return [];
       const hint = Participant.hintOf(participantOf(member));
@@ -495,7 +467,6 @@ export class Rooted {
       length += lengthOf([bytes]);
       if (this.#fits(length)) said.push(bytes);
     }
-    const before = this.#digests.length;
     const changes = this.#add(staged, now, false);
     const { rekey, key } = makeRekey(this.#identity, this.topicId, under, {
       epoch: parent.number + 1,
@@ -507,9 +478,8 @@ export class Rooted {
     const epoch = this.#addEpoch(headOf(rekey), parent, new Generations(key), now);
     this.#addRejoin(epoch, rejoinSecretOf(key), clock);
     wipe(key);
-    if (staged.roles.some(({ role }) => role === "revoked") || this.#removal !== undefined) {
-      this.#removal = { id: epoch.id, digest: before, knownIn: undefined };
-    }
+    const isRemoval = staged.roles.some(({ role }) => role === "revoked");
+    this.#departures.noteOwnRekey(epoch, isRemoval);
     changes.push(...this.#settle(now));
     const name = toHex(rekey.commitment.subarray(0, SENDER_HINT_BYTES));
     return { control: { name, statements: said, rekey: formatRekey(rekey), under }, changes };
@@ -533,7 +503,7 @@ export class Rooted {
     const winner = this.#winner;
     const grounds: RoleStatement[] = [];
     if (winner !== undefined) {
-      for (const holder of this.#formerHolders(winner)) grounds.push(...this.#whyNot(holder));
+      for (const holder of this.#formerHolders(winner)) grounds.push(...this.statements.whyNot(holder));
       for (const missing of this.#missing(winner)) {
         const { statement } = this.roster.get(missing) ?? {};
         if (statement !== undefined) grounds.push(statement);
@@ -544,17 +514,6 @@ export class Rooted {
       .filter(({ bytes }) => this.#isToHandOn(bytes))
       .flatMap(({ bytes }) => this.#withGrounds(bytes));
     return [...bytes, ...doubtful];
-  }
-
-  /** The statements by which somebody is not on the roster: about itself, or about those who had admitted it. */
-  #whyNot(participant: string, seen = new Set<string>()): RoleStatement[] {
-    if (seen.has(participant)) return [];
-    seen.add(participant);
-    const { revokedBy, statement } = this.roster.get(participant) ?? {};
-    if (revokedBy !== undefined) return [revokedBy];
-    // An admin that is one no more, but is something else.
-    if (statement !== undefined) return [statement];
-    return this.statements.about(participant).flatMap(({ issuer }) => this.#whyNot(issuer, seen));
   }
 
   /** Announces a wrap key of ours, which is new to others. */
@@ -661,7 +620,8 @@ export class Rooted {
         changes.push({ type: "bad-rekey", issuerKey: rekey.issuerKey, epoch: rekey.epoch });
       }
     }
-    if (rekey !== undefined) this.#noteToldBy(rekey, staged.names);
+    const named = rekey && this.#keyring.epoch(epochIdOf(rekey));
+    if (named !== undefined) this.#departures.noteTold(named, staged.names);
     return [...changes, ...this.#settle(now)];
   }
 
@@ -786,7 +746,7 @@ export class Rooted {
     if (roles.length === 0) return [];
     const after = this.roster;
     const changes: Change[] = [];
-    for (const participant of new Set([...membersOf(before), ...membersOf(after)])) {
+    for (const participant of new Set([...before.members(), ...after.members()])) {
       const [was, is] = [before.get(participant), after.get(participant)];
       if ((was?.role ?? "revoked") === (is?.role ?? "revoked")) continue;
       const decisive = is?.revokedBy ?? is?.statement;
@@ -857,15 +817,15 @@ export class Rooted {
   #settle(now: number): Change[] {
     const { roster } = this;
     const changes: Change[] = [];
-    const digest = this.#noteDigest();
+    const digest = this.#departures.noteDigest();
     const winner = this.#winnerUnder(roster);
     const isNew = winner !== this.#winner;
     this.#winner = winner;
     // Also where it cannot be sent under: what will be sealed under it is to be read, however long that takes.
     if (winner !== undefined) winner.leftAt = undefined;
     const isAgreed = winner !== undefined && this.#issuerKnew(winner, digest);
-    if (winner !== undefined) this.#noteAgreement(winner);
-    this.#noteDepartures(roster);
+    if (winner !== undefined && this.#departures.noteAgreement(winner)) this.#settled.add(winner.id);
+    this.#departures.note();
     if (isNew) this.#unsettled.unspread();
     if (isAgreed) this.#unsettled.clear();
     for (const id of this.#settled) if (this.#keyring.epoch(id) === undefined) this.#settled.delete(id);
@@ -873,68 +833,6 @@ export class Rooted {
     this.#send(sending, now);
     if (isNew && winner !== undefined) changes.push({ type: "epoch", epoch: winner, reason: winner.head?.reason });
     return changes;
-  }
-
-  /** Remembers what our statements are called now. */
-  #noteDigest(): string {
-    const digest = toHex(this.statements.digest);
-    if (this.#digests.at(-1) !== digest) {
-      this.#digests.push(digest);
-      this.#isNoted = false;
-    }
-    const excess = this.#digests.length - MAX_DIGESTS;
-    if (excess > 0) {
-      this.#digests.splice(0, excess);
-      this.#digestsBefore += excess;
-      if (this.#removal !== undefined) this.#removal.digest = Math.max(0, this.#removal.digest - excess);
-    }
-    return digest;
-  }
-
-  /**
-   * What the issuer of the epoch that counts knew is one of the last things that we knew ourselves: that is so for ever, and the digests are
-   * forgotten. The same of those before it, which may never have counted here: who goes on from them knows no less.
-   */
-  #noteAgreement(winner: Epoch): void {
-    for (const epoch of this.#withAncestors(winner)) {
-      if (epoch.head === undefined) continue;
-      const at = this.#digests.lastIndexOf(toHex(epoch.head.digest));
-      if (at < 0) continue;
-      epoch.agreedAt = this.#digestsBefore + at;
-      if (epoch !== winner) continue;
-      this.#settled.add(epoch.id);
-      if (this.#removal !== undefined && at >= this.#removal.digest) this.#removal.knownIn = epoch.id;
-    }
-  }
-
-  /** Who is not on the roster any more, since our latest digest; and who is again. */
-  #noteDepartures(roster: Roster<RoleStatement>): void {
-    const present = new Set(membersOf(roster));
-    const at = this.#digestsBefore + this.#digests.length - 1;
-    for (const participant of this.#present) {
-      if (!present.has(participant)) this.#departed.set(participant, at);
-    }
-    // Who never was here as far as we know may have been given keys all the same: what admins say of it names others than before.
-    for (const participant of this.#isNoted ? [] : this.statements.subjects()) {
-      if (present.has(participant)) continue;
-      const [heads, known] = [this.#headsOf(participant), this.#headsNoted.get(participant)];
-      if (heads.some((head) => known?.has(head) !== true)) this.#departed.set(participant, at);
-      this.#headsNoted.set(participant, new Set(heads));
-    }
-    this.#isNoted = true;
-    for (const participant of present) this.#departed.delete(participant);
-    for (const table of [this.#departed, this.#headsNoted]) {
-      for (const participant of table.keys()) if (!this.statements.knows(participant)) table.delete(participant);
-    }
-    this.#present = present;
-  }
-
-  /** The epochs of which admins say that somebody was given the key, by their commitments; empty where one knows of none. */
-  #headsOf(participant: string): string[] {
-    return this.statements
-      .about(participant)
-      .filter(({ issuer }) => issuer !== participant && this.roster.isAdmin(issuer))
-      .map(({ head }) => head);
   }
 
   /** Sends under an epoch from now on, and never again under the one before; or under none for the time being. */
@@ -968,48 +866,15 @@ export class Rooted {
     const hints = hintsOf(recipientsOf(epoch));
     for (const participant of this.statements.subjects()) {
       if (this.isMember(participant)) continue;
-      if (this.#mayHaveBeenGiven(participant, epoch) || this.#wasGiven(participant, epoch, hints)) yield participant;
-    }
-  }
-
-  /**
-   * Whether somebody who left the roster may have been given the key of an epoch by an admin who did not know that: the issuer of the epoch,
-   * and of those before it, did not know of it, as far as can be told.
-   */
-  #mayHaveBeenGiven(participant: string, epoch: Epoch): boolean {
-    const departed = this.#departed.get(participant);
-    if (departed === undefined) return false;
-    for (const at of this.#withAncestors(epoch)) {
-      if ((at.agreedAt ?? -1) >= departed || at.told.get(participant) === departed) return false;
-    }
-    return true;
-  }
-
-  /** An epoch and those before it, as far as parents are known. */
-  *#withAncestors(epoch: Epoch): Iterable<Epoch> {
-    for (let at: Epoch | undefined = epoch; at !== undefined; at = this.#keyring.epoch(at.parent ?? "")) yield at;
-  }
-
-  /** Notes who left by the statements that came with a rekey, before conclusions are drawn. */
-  #noteToldBy(rekey: Rekey, names: ReadonlySet<string>): void {
-    const epoch = this.#keyring.epoch(epochIdOf(rekey));
-    if (epoch === undefined) return;
-    this.#noteDigest();
-    this.#noteDepartures(this.roster);
-    this.#noteTold(epoch, names);
-  }
-
-  /** Statements with these names came with an epoch: whoever sends under it knows who left by them. */
-  #noteTold(epoch: Epoch, names: ReadonlySet<string>): void {
-    for (const [participant, departed] of this.#departed) {
-      if (this.#whyNot(participant).some(({ hash: name }) => names.has(name))) epoch.told.set(participant, departed);
+      if (this.#departures.mayHaveBeenGiven(participant, epoch) || this.#wasGiven(participant, epoch, hints))
+        yield participant;
     }
   }
 
   /** Who is on the roster, can be given the key of an epoch, and was not. */
   *#missing(epoch: Epoch): Iterable<string> {
     const hints = hintsOf(recipientsOf(epoch));
-    for (const participant of membersOf(this.roster)) {
+    for (const participant of this.roster.members()) {
       if (participant === this.#self) continue;
       if (this.statements.wrapOf(participant) === undefined) continue;
       if (!this.#wasGiven(participant, epoch, hints)) yield participant;
@@ -1058,19 +923,12 @@ export class Rooted {
     if (winner?.keys === undefined) return "unusable";
     if (isAny(this.#formerHolders(winner))) return "held-by-removed";
     if (winner.isRetired) return "unusable";
-    if (this.#isRemovalLost(winner)) return "removal-lost";
+    if (this.#departures.isRemovalLost(winner)) return "removal-lost";
     for (const missing of this.#missing(winner)) {
       if (this.#agrees(winner) || this.roster.get(missing)?.statement?.issuer === this.#self)
         return "participant-missing";
     }
     return undefined;
-  }
-
-  #isRemovalLost(winner: Epoch): boolean {
-    const removal = this.#removal;
-    if (removal === undefined) return false;
-    for (const { id } of this.#withAncestors(winner)) if (id === removal.id) return false;
-    return removal.knownIn !== winner.id;
   }
 
   /** Why an introduction is wanted from us, if it is: what is missing cannot be had otherwise. */
@@ -1257,10 +1115,8 @@ export class Rooted {
     epoch.isSetAside = false;
     this.#setAsideUnopened();
     const told = staged.names;
-    this.#noteDigest();
-    this.#noteDepartures(this.roster);
     // Whose removal the admin knew, and sends under this key: it was not given that one, as far as the admin knows.
-    if (epoch === this.#winnerUnder(this.roster)) this.#noteTold(epoch, told);
+    if (epoch === this.#winnerUnder(this.roster)) this.#departures.noteTold(epoch, told);
     changes.push(...this.#settle(now));
     // Whatever the issuer of the epoch that counts knew: more than what an admin knows is not to be had.
     this.#settled.add(epoch.id);
@@ -1354,13 +1210,10 @@ export class Rooted {
       statements: this.statements.saved(),
       winner: this.#winner?.id,
       rejoinSecrets: this.#rejoinSecrets.saved(),
-      digests: this.#digests,
+      ...this.#departures.saved(),
       settled: [...this.#settled],
       unsettled: [...this.#unsettled],
-      digestsBefore: this.#digestsBefore,
-      departed: [...this.#departed].sort(byName),
       doubted: [...this.#doubted],
-      removal: this.#removal,
       sealedUnder: [...this.#sealedUnder],
     };
   }
@@ -1369,17 +1222,10 @@ export class Rooted {
     this.statements.restoreWithoutVerifying(saved.statements);
     this.#winner = saved.winner === undefined ? undefined : this.#keyring.epoch(saved.winner);
     this.#rejoinSecrets.restore(saved.rejoinSecrets);
-    this.#digests = [...saved.digests];
+    this.#departures.restore(saved);
     for (const id of saved.settled) this.#settled.add(id);
     this.#unsettled.restore(saved.unsettled);
-    this.#digestsBefore = saved.digestsBefore;
-    for (const [participant, digest] of saved.departed) this.#departed.set(participant, digest);
-    this.#present = new Set(membersOf(this.roster));
-    for (const participant of this.statements.subjects()) {
-      if (!this.#present.has(participant)) this.#headsNoted.set(participant, new Set(this.#headsOf(participant)));
-    }
     for (const participant of saved.doubted) this.#doubted.add(participant);
-    this.#removal = saved.removal && { ...saved.removal };
     for (const [name, epoch] of saved.sealedUnder) this.#sealedUnder.set(name, epoch);
   }
 }
@@ -1411,11 +1257,6 @@ function distinct(statements: readonly Uint8Array[]): Uint8Array[] {
 function isAny(iterable: Iterable<unknown>): boolean {
   for (const _ of iterable) return true;
   return false;
-}
-
-/** Everybody on a roster. */
-export function* membersOf(roster: Roster<RoleStatement>): Iterable<string> {
-  for (const [participant, { role }] of roster) if (role !== "revoked") yield participant;
 }
 
 /** Draws what makes the id of a topic its own. */

@@ -94,7 +94,12 @@ export class Roster<C extends RoleClaim> implements Iterable<readonly [subject: 
     return standing?.role === "admin" ? standing.rank : undefined;
   }
 
-  /** Everybody on it, the revoked too, in an order that follows from the content: by rank, then by name. */
+  /** Everybody who is on it, by rank. */
+  *members(): Iterable<string> {
+    for (const [participant, { role }] of this) if (role !== "revoked") yield participant;
+  }
+
+  /** Everybody it tells of, the revoked too, in an order that follows from the content: by rank, then by name. */
   [Symbol.iterator](): Iterator<readonly [subject: string, standing: Standing<C>]> {
     this.#sorted ??= [...this.#standings].sort(compareEntries);
     return this.#sorted.values();

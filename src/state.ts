@@ -30,6 +30,7 @@ import {
   unsigned,
 } from "./codec.js";
 import { hashEncoded, labelPrefix } from "./crypto.js";
+import type { Removal } from "./departures.js";
 import { isStringphoneError, StateError } from "./errors.js";
 import type { IntroductionWant } from "./events.js";
 import type { SavedGaps } from "./gaps.js";
@@ -76,7 +77,7 @@ import type {
   SavedSession,
   SavedState,
 } from "./replay.js";
-import type { Removal, SavedRooted } from "./rooted.js";
+import type { SavedRooted } from "./rooted.js";
 import type { SavedStatements } from "./statement-set.js";
 import type { SavedStepBudget } from "./step-budget.js";
 import type { SavedUnsettled } from "./unsettled.js";

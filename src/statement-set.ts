@@ -452,6 +452,17 @@ export class StatementSet implements Iterable<RoleStatement> {
     this.#forgetRoster();
   }
 
+  /** The statements by which somebody is not on the roster: about itself, or about those who had admitted it. */
+  whyNot(participant: string, seen = new Set<string>()): RoleStatement[] {
+    if (seen.has(participant)) return [];
+    seen.add(participant);
+    const { revokedBy, statement } = this.roster.get(participant) ?? {};
+    if (revokedBy !== undefined) return [revokedBy];
+    // An admin that is one no more, but is something else.
+    if (statement !== undefined) return [statement];
+    return this.about(participant).flatMap(({ issuer }) => this.whyNot(issuer, seen));
+  }
+
   /** Names what the roster now rests on: who has another digest lacks something, or knows something more. */
   get digest(): Uint8Array {
     if (this.#digest === undefined) {

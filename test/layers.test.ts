@@ -26,6 +26,7 @@ const LAYERS: readonly (readonly string[])[] = [
     "rekey",
     "wrap-keys",
     "keyring",
+    "departures",
     "events",
     "rejoin",
     "unsettled",

@@ -11,7 +11,7 @@ import { commitmentOf, type Keyring } from "../../src/keyring.js";
 import { MAX_KEPT_MESSAGES } from "../../src/limits.js";
 import { formatControl } from "../../src/message.js";
 import { formatRekey, makeRekey, type Recipient } from "../../src/rekey.js";
-import { membersOf, type Rooted } from "../../src/rooted.js";
+import type { Rooted } from "../../src/rooted.js";
 import { computeRoster, type Role } from "../../src/roster.js";
 import { sealControl } from "../../src/sealing.js";
 import { type RoleStatement, signRole } from "../../src/statements.js";
@@ -442,7 +442,7 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
     let rekey: Uint8Array | undefined;
     let name = toHex(globalThis.crypto.getRandomValues(new Uint8Array(8)));
     if (random.chance(0.8)) {
-      const members = [...membersOf(rooted.roster)];
+      const members = [...rooted.roster.members()];
       const whom = random.pick([
         wrapped([node.key]),
         wrapped(members),
