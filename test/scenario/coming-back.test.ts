@@ -9,8 +9,10 @@ import { expectCode } from "../support/expect.js";
 import {
   DAY,
   forgeControl,
+  forgeRekey,
   HOUR,
   hear,
+  keyOf,
   pair,
   permutations,
   roleOf,
@@ -309,6 +311,22 @@ describe("a device that comes back with a proof", () => {
     const stranger = await world.create();
     expectCode("INTRODUCTION", () => willing.decode(stranger.constructIntro()));
     expect(await world.told(willing, "answered")).toEqual([]);
+  });
+
+  it("gets out of an epoch that one admin made for it alone and left it out of: another admin's reply ends that", async () => {
+    const world = new World();
+    const { root, admin, carol } = await world.family();
+    const { wire } = forgeRekey(SEEDS.admin, root, { parentKey: keyOf(admin), epoch: 1 });
+    spread({ wire } as ControlMessage, carol);
+    expectCode("MISSING_TOPIC_KEY", () => carol.encode("x"));
+    const { introduction } = expectCode("INTRODUCTION", () => root.decode(carol.constructIntro()));
+    expect(take(root.constructReply(introduction), carol)).toBe(true);
+    const copy = await world.load(carol.save());
+    for (const topic of [carol, copy]) {
+      // Also when that comes again.
+      hear(topic, wire);
+      expect(tell(topic.encode("back"), root, admin)).toEqual(["back", "back"]);
+    }
   });
 
   it("has 90 days for it", async () => {

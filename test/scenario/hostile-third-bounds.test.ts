@@ -1,12 +1,14 @@
 /** Of a third attack: what needs tables that are full. The bounds are smaller here, so that it is quick. */
 import { describe, expect, it, vi } from "vitest";
-import { toHex } from "../../src/bytes.js";
+import { fromHex, toHex } from "../../src/bytes.js";
 import { diffieHellmanKeyPair } from "../../src/crypto.js";
 import { signWrap } from "../../src/statements.js";
 import { forgeMessage } from "../support/forge.js";
 import {
+  canSpeak,
   type Family,
   forgeControl,
+  forgeRekey,
   hear,
   keyOf,
   SEEDS,
@@ -26,6 +28,7 @@ vi.mock("../../src/limits.js", async (original) => ({
   MAX_STATEMENTS_PER_ISSUER: MOST,
   MAX_STATEMENTS: 4 * MOST,
   MAX_SENDERS_GONE: 16 * MOST,
+  MAX_DIGESTS: 8,
 }));
 
 standStill();
@@ -141,3 +144,44 @@ it("who was removed is named by the next rekey, but an admin makes up no more th
   expect(rekeyed?.removed.length).toBe(4 * MOST);
   expect(stolen(carol).removed).toEqual([]);
 }, 60_000);
+
+it("a removal whose rekey lost is known to be known also where more happened before than is remembered", async () => {
+  const world = new World();
+  const { root, admin, carol, bob } = await world.family();
+  for (let i = 0; i < 12; i++) tell(root.admit(somebody(i).key).wire, admin, carol, bob);
+  expect(stolen(admin).rooted?.digests).toHaveLength(8);
+  const rekey = root.rekey().wire;
+  const removal = admin.revoke(bob.publicKey).wire;
+  tell(rekey, admin, carol);
+  tell(removal, root, carol);
+  expect(admin.rekeyWanted).toBe("held-by-removed");
+  const copy = await world.load(admin.save());
+  tell(root.rekey().wire, admin, carol, copy);
+  expect([root, admin, copy].map((topic) => topic.rekeyWanted)).toEqual([undefined, undefined, undefined]);
+  // Of what came later, too: the removal was known in an epoch that does not count any more.
+  for (let i = 12; i < 24; i++) tell(root.admit(somebody(i).key).wire, admin, carol);
+  tell(root.rekey().wire, admin, carol);
+  expect([root, admin].map((topic) => topic.rekeyWanted)).toEqual([undefined, undefined]);
+  expect(tell(root.encode("all"), admin, carol, bob)).toEqual(["all", "all", "UNKNOWN_TOPIC_KEY"]);
+});
+
+it("and who left is known to have left since then, also where more happens after it than is remembered", async () => {
+  const world = new World();
+  const { root, admin, carol, bob } = await world.family();
+  for (let i = 0; i < 12; i++) tell(root.admit(somebody(i).key).wire, admin, carol, bob);
+  const rekey = root.rekey().wire;
+  const removal = admin.revoke(bob.publicKey).wire;
+  const parentKey = keyOf(root);
+  tell(rekey, admin, carol);
+  tell(removal, root, carol);
+  expect(canSpeak(carol)).toBe(false);
+  // A rekey that carries nothing: that its issuer knew of the removal, its digest alone tells, which is not Carol's latest any more.
+  const digest = fromHex(stolen(root).rooted?.digests.at(-1) as string);
+  const { publicKey: wrapKey } = diffieHellmanKeyPair(stolen(carol).wrapKeys[0]?.secretKey);
+  const recipients = [{ identityKey: carol.publicKey, wrapKey }];
+  const { wire } = forgeRekey(SEEDS.root, root, { parentKey, epoch: 2, recipients, digest });
+  for (let i = 12; i < 15; i++) tell(admin.admit(somebody(i).key).wire, carol);
+  tell(wire, carol);
+  expect(carol.epoch).toBe(2);
+  expect(canSpeak(carol)).toBe(true);
+});

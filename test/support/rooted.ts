@@ -220,11 +220,16 @@ export function say(
 export function forgeRekey(
   seed: Uint8Array,
   topic: Topic,
-  content: { readonly parentKey: Uint8Array; readonly epoch: number; readonly recipients?: readonly Recipient[] },
+  content: {
+    readonly parentKey: Uint8Array;
+    readonly epoch: number;
+    readonly recipients?: readonly Recipient[];
+    /** Of the statements that it says it knows. */
+    readonly digest?: Uint8Array;
+  },
   statements: readonly Uint8Array[] = [],
 ): { wire: Uint8Array; key: Uint8Array } {
-  const { parentKey, epoch, recipients = [] } = content;
-  const digest = new Uint8Array(32);
+  const { parentKey, epoch, recipients = [], digest = new Uint8Array(32) } = content;
   const parent = new TopicKey(parentKey);
   const inside = { epoch, reason: "requested" as const, recipients, digest, statements };
   const { rekey, key } = makeRekey(new Identity(seed), topic.topicId as Uint8Array, parent, inside);
