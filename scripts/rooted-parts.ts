@@ -80,7 +80,9 @@ export interface Place {
   readonly name: string;
 }
 
-export const KITCHEN: Place = { salt: named("salt").slice(0, 16), roots: ["alice"], name: CONTEXT };
+export const saltOf = (commitment: Uint8Array): Uint8Array => H("salt", commitment).slice(0, 16);
+
+export const KITCHEN: Place = { salt: saltOf(commitmentOf(TOPIC_KEY)), roots: ["alice"], name: CONTEXT };
 
 export function rootsOf({ roots }: Place): Uint8Array[] {
   return roots.map((root) => person(root).key);

@@ -1,4 +1,5 @@
 /** Small helpers for byte arrays, and the checks of arguments that public calls share. */
+import { KEY_BYTES } from "./limits.js";
 
 const utf8 = new TextEncoder();
 const ascii = new TextDecoder();
@@ -137,13 +138,13 @@ function isFixed(buffer: ArrayBuffer): boolean {
 }
 
 /** Refuses options that nobody reads: a misspelt one would leave a check off without a word. */
-export function expectOptions(options: object, known: readonly string[]): void {
+export function expectOptions(options: object, known: readonly string[], name = "options"): void {
   if (typeof options !== "object" || options === null) {
-    throw new TypeError(`"options" expected an object, got ${describe(options)}`);
+    throw new TypeError(`"${name}" expected an object, got ${describe(options)}`);
   }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new TypeError(`unknown option "${name}": expected ${known.map((one) => `"${one}"`).join(", ")}`);
+  for (const one of Object.keys(options)) {
+    if (!known.includes(one)) {
+      throw new TypeError(`unknown option "${one}": expected ${known.map((each) => `"${each}"`).join(", ")}`);
     }
   }
 }
@@ -154,6 +155,11 @@ export function expectList(name: string, value: unknown): unknown[] {
     throw new TypeError(`"${name}" expected a list of public keys, got ${describe(value)}`);
   }
   return [...(value as Iterable<unknown>)];
+}
+
+/** Copies of the public keys (32 bytes each) that a caller gives any iterable of. */
+export function copyKeys(name: string, value: unknown): Uint8Array[] {
+  return expectList(name, value).map((key) => copyBytes(name, key, KEY_BYTES));
 }
 
 /** The argument as a switch that is off unless it is `true`: a 1 or a "yes" must not turn a check off, or leave it off. */

@@ -67,14 +67,14 @@ export class Clock {
     return this.#lastSentAt;
   }
 
-  /** Whether a message can be sent at all: there is a time for it. */
-  get hasOneMore(): boolean {
-    return this.#lastSentAt < MAX_SENT_AT;
+  /** How many messages can be sent: there is a time for each. */
+  get left(): number {
+    return MAX_SENT_AT - Math.max(this.#lastSentAt, this.#reading - 1);
   }
 
   /** Throws where no message can be sent any more. */
   expectOneMore(): void {
-    if (this.hasOneMore) return;
+    if (this.left > 0) return;
     throw new ClockError(
       "ours",
       undefined,

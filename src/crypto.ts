@@ -43,6 +43,7 @@ const LABELS = {
   kemCiphertext: "stringphone/1 kem ciphertext",
   seenReply: "stringphone/1 seen reply",
   nextGeneration: "stringphone/1 next generation",
+  salt: "stringphone/1 salt",
   topicId: "stringphone/1 topic id",
   statement: "stringphone/1 statement",
   roleStatement: "stringphone/1 role statement",

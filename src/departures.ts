@@ -115,12 +115,18 @@ export class Departures {
       .map(({ head }) => head);
   }
 
-  /** Statements with these names came with an epoch: whoever sends under it knows who left by them. */
+  /**
+   * Statements with these names came with an epoch when it became known: whoever sends under it knows who left by them. When they come again,
+   * they may count again for somebody who was back in between, of which those who send under it know nothing.
+   */
   noteTold(epoch: Epoch, names: ReadonlySet<string>): void {
     this.note();
-    for (const [participant, departed] of this.#departed) {
-      const grounds = this.#statements.whyNot(participant);
-      if (grounds.some(({ hash: name }) => names.has(name))) epoch.told.set(participant, departed);
+    for (const { told } of this.#keyring.epochs) {
+      for (const [participant, at] of told) if (this.#departed.get(participant) !== at) told.delete(participant);
+    }
+    for (const participant of this.#statements.outBy(names)) {
+      const departed = this.#departed.get(participant);
+      if (departed !== undefined) epoch.told.set(participant, departed);
     }
   }
 

@@ -111,6 +111,8 @@ export class Participant {
     this.hex = toHex(publicKey);
     this.hint = toTableKey(this.#id.subarray(0, SENDER_HINT_BYTES));
     this.#encodedKey = encode(publicKey);
+    // One object is handed out again and again.
+    Object.freeze(this);
   }
 
   /** Ed25519 public key, 32 bytes. */

@@ -1,7 +1,8 @@
 /** What callers pass to a topic, how it is read and checked, and what a topic makes of a will. */
-import { describe, expectOptions, expectSwitch } from "./bytes.js";
+import { copyBytes, copyKeys, describe, expectOptions, expectSwitch } from "./bytes.js";
 import type { Delivery } from "./errors.js";
 import type { TopicListener } from "./events.js";
+import { KEY_BYTES } from "./limits.js";
 import type { Role } from "./roster.js";
 
 export const TOPIC_OPTIONS = [
@@ -24,7 +25,7 @@ export const LOAD_OPTIONS = [
   ...TOPIC_OPTIONS.filter((name) => !["seed", "topicKey", "name", "participants"].includes(name)),
   "restored",
 ];
-export const ADMIT_OPTIONS = ["role", "name", "keep"];
+export const ADMIT_OPTIONS = ["role", "name", "keep", "context"];
 export const REVOKE_OPTIONS = ["keep"];
 export const ENCODE_OPTIONS = ["delivery", "context"];
 export const INTRODUCTION_OPTIONS = ["name", "context"];
@@ -84,8 +85,9 @@ export interface TopicOptions {
    */
   readonly clock?: () => number;
   /**
-   * Steps the topic key to its next generation by itself, every so many milliseconds, an hour at least: who takes this device later
-   * reads nothing that was sent before the step and the grace. Default: only when `ratchet()` is called. Steps of others are followed anyway.
+   * Steps the topic key to its next generation every so many milliseconds, an hour at least, with the first message that is sent then: who
+   * takes this device later reads nothing that was sent before the step and the grace. A device that only listens follows the steps of
+   * those who send, and makes none. Default: only when `ratchet()` is called.
    */
   readonly ratchet?: { readonly every: number };
   /**
@@ -102,6 +104,23 @@ export interface TopicOptions {
   readonly listener?: TopicListener;
 }
 
+/**
+ * The options as they are now: what the caller does to them while libsodium loads changes nothing. The secrets are copies, to be wiped.
+ *
+ * @throws TypeError, RangeError for keys of a wrong type or length
+ */
+export function copyOptions(options: TopicOptions): TopicOptions {
+  const { seed, topicKey, participants, ratchet } = options;
+  const given = TOPIC_OPTIONS.map((name) => [name, options[name as keyof TopicOptions]]);
+  return {
+    ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+    ...(seed !== undefined && { seed: copyBytes("seed", seed, KEY_BYTES) }),
+    ...(topicKey !== undefined && { topicKey: copyBytes("topicKey", topicKey, KEY_BYTES) }),
+    ...(participants !== undefined && { participants: copyKeys("participants", participants) }),
+    ...(typeof ratchet === "object" && { ratchet: { ...ratchet } }),
+  };
+}
+
 /** What a rooted topic is made of. */
 export interface EstablishOptions extends Omit<TopicOptions, "topicKey"> {
   /**
@@ -115,7 +134,8 @@ export interface EstablishOptions extends Omit<TopicOptions, "topicKey"> {
 export interface LoadOptions extends Omit<TopicOptions, "seed" | "topicKey" | "name" | "participants"> {
   /**
    * Whether what is loaded may be older than what this program last knew, as from a backup: events and commands from before now are
-   * then refused, and an introduction is asked for. Default: false.
+   * then refused, and an introduction is asked for. The clock has to be right: where it was ahead, set it and call `resetClock()`. Of a
+   * device without a clock nobody can tell what is from before now: all its events are refused from then on. Default: false.
    */
   readonly restored?: boolean;
 }
@@ -131,6 +151,8 @@ export interface AdmitOptions {
    * of them.
    */
   readonly keep?: "all" | "none" | Iterable<Uint8Array>;
+  /** Of the bytes of an introduction: what it was made in, where that is not the topic's name. */
+  readonly context?: string;
 }
 
 /** How somebody is revoked. */

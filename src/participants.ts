@@ -47,11 +47,11 @@ export class Members {
 const NOBODY: readonly Participant[] = [];
 
 /** A public key (32 bytes) or an id (16 bytes), as a caller names a participant. */
-export function expectKeyOrId(value: unknown): Uint8Array {
-  const bytes = expectBytes("participant", value);
+export function expectKeyOrId(name: string, value: unknown): Uint8Array {
+  const bytes = expectBytes(name, value);
   if (bytes.length !== KEY_BYTES && bytes.length !== ID_BYTES) {
     throw new RangeError(
-      `"participant" expected a public key of ${KEY_BYTES} bytes or an id of ${ID_BYTES}, got length=${bytes.length}`,
+      `"${name}" expected a public key of ${KEY_BYTES} bytes or an id of ${ID_BYTES}, got length=${bytes.length}`,
     );
   }
   return bytes;
@@ -88,7 +88,7 @@ export class Pins {
 
   /** Removes whoever has this public key (32 bytes) or this id (16 bytes). Says whether somebody did. */
   remove(keyOrId: Uint8Array): boolean {
-    const hex = toHex(expectKeyOrId(keyOrId));
+    const hex = toHex(expectKeyOrId("participant", keyOrId));
     const matches = this.list().filter((one) => one.hex === hex || toHex(one.id) === hex);
     for (const match of matches) {
       this.#byKey.delete(match.hex);

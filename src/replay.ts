@@ -344,6 +344,11 @@ export class ReplayMemory {
     this.#floor = Math.max(this.#floor, time);
   }
 
+  /** Ends that for what is later than a time that now is known to be right. */
+  refuseNoLongerThanUntil(time: number): void {
+    this.#floor = Math.min(this.#floor, time);
+  }
+
   get forgotten(): number {
     return this.#forgotten;
   }

@@ -4,7 +4,7 @@
  */
 import { equalBytes, equalSecrets, fromHex, toHex, toTableKey, wipe } from "./bytes.js";
 import { headLength } from "./cbor.js";
-import { hash, kdf, randomBytes } from "./crypto.js";
+import { hash, kdf } from "./crypto.js";
 import { Departures, type SavedDepartures } from "./departures.js";
 import {
   DependantsError,
@@ -79,6 +79,8 @@ export interface Control {
   readonly name: string;
   readonly statements: readonly Uint8Array[];
   readonly rekey: Uint8Array | undefined;
+  /** The id of the epoch that it starts. */
+  readonly epoch: string | undefined;
   /** What it is sealed under. */
   readonly under: TopicKey;
 }
@@ -226,7 +228,7 @@ export class Rooted {
     const members: Member[] = [];
     for (const [hex, { role, rank, statement }] of this.roster) {
       if (role !== "revoked")
-        members.push({ participant: participantOf(hex), role, name: statement?.name ?? "", rank });
+        members.push(Object.freeze({ participant: participantOf(hex), role, name: statement?.name ?? "", rank }));
     }
     return members;
   }
@@ -298,7 +300,7 @@ export class Rooted {
       );
     }
     if (role !== "admin" && this.roster.isAdmin(subject)) {
-      return this.#issue(this.#stageWithout(subject, staged, after, content.keep), "removal", clock, now);
+      return this.#issueWithout(subject, staged, after, content.keep, clock, now);
     }
     const changes = this.#add(staged, now);
     return { control: this.#statementControl(signed.bytes, under), changes };
@@ -325,7 +327,7 @@ export class Rooted {
         "this admin was admitted by somebody of a smaller rank than ours: ask that one, or a root",
       );
     }
-    return this.#issue(this.#stageWithout(subject, staged, after, keep), "removal", clock, now);
+    return this.#issueWithout(subject, staged, after, keep, clock, now);
   }
 
   /** The participants whose role rests on somebody being an admin. */
@@ -340,14 +342,21 @@ export class Rooted {
   }
 
   /**
-   * What takes away somebody's role, and all that has to be said with it so that nobody else comes or goes by it, verified.
+   * Starts an epoch by what takes away somebody's role, and says with it all that has to be said so that nobody else comes or goes by it.
    *
-   * @param staged that alone
+   * @param staged that alone, verified
    * @param without the roster with it. Only what those say is to be outdone who stay admins: the others may have chosen the greatest version
    *   there is.
    */
-  #stageWithout(subject: string, staged: Staged, without: Roster<RoleStatement>, keep: Keep): Staged {
-    if (!this.roster.isAdmin(subject)) return staged;
+  #issueWithout(
+    subject: string,
+    staged: Staged,
+    without: Roster<RoleStatement>,
+    keep: Keep,
+    clock: number,
+    now: number,
+  ): { control: Control; changes: Change[] } {
+    if (!this.roster.isAdmin(subject)) return this.#issue(staged, "removal", clock, now);
     const dependants = this.dependantsOf(subject);
     if (keep === undefined && dependants.length > 0) throw new DependantsError(dependants.map(fromHex));
     const kept = dependants
@@ -368,7 +377,9 @@ export class Rooted {
     const again = this.#whoseRevocationsFall(subject, roster, Math.max(0, Math.floor(bytesLeft / REVOCATION_BYTES)))
       .slice(0, room)
       .map((one) => this.#sign(fromHex(one), this.#nextVersion(one, "revoked", roster), "revoked", undefined));
-    return this.#stageSigned([...said, ...again]);
+    // Whoever was revoked by a bad admin may be too many for one message, and must not be what keeps it from being removed.
+    const mayWait = new Set(again.map(({ hash: name }) => name));
+    return this.#issue(this.#stageSigned([...said, ...again]), "removal", clock, now, mayWait);
   }
 
   /**
@@ -447,7 +458,14 @@ export class Rooted {
     return this.#issue(NOTHING_STAGED, reason, clock, now);
   }
 
-  #issue(staged: Staged, reason: RekeyReason, clock: number, now: number): { control: Control; changes: Change[] } {
+  /** @param mayWait names of statements that are published later where there is no room for them beside the rekey */
+  #issue(
+    staged: Staged,
+    reason: RekeyReason,
+    clock: number,
+    now: number,
+    mayWait: ReadonlySet<string> = new Set(),
+  ): { control: Control; changes: Change[] } {
     const roster = this.statements.rosterWith(staged);
     if (!roster.isAdmin(this.#self)) throw new ForbiddenError("only an admin makes a rekey");
     const parent = this.#parentUnder(roster);
@@ -459,11 +477,14 @@ export class Rooted {
       const hint = Participant.hintOf(participantOf(member));
       return [{ identityKey: wrap.identityKey, wrapKey: wrap.wrapKey, hint }];
     });
-    const said = distinct([...this.#chain(this.#self), ...staged.roles.map(({ bytes }) => bytes)]);
+    const [waiting, urgent] = [true, false].map((waits) =>
+      staged.roles.filter((one) => mayWait.has(one.hash) === waits),
+    ) as [RoleStatement[], RoleStatement[]];
+    const said = distinct([...this.#chain(this.#self), ...urgent.map(({ bytes }) => bytes)]);
     let length = lengthOf(said) + mostRekeyBytes(recipients.length);
     this.#expectFits(length);
-    const grounds = reason === "repair" ? this.#grounds() : [];
-    for (const bytes of distinct([...said, ...grounds]).slice(said.length)) {
+    const grounds = reason === "repair" ? this.#grounds() : this.#whyOut();
+    for (const bytes of distinct([...said, ...waiting.map(({ bytes }) => bytes), ...grounds]).slice(said.length)) {
       length += lengthOf([bytes]);
       if (this.#fits(length)) said.push(bytes);
     }
@@ -478,11 +499,12 @@ export class Rooted {
     const epoch = this.#addEpoch(headOf(rekey), parent, new Generations(key), now);
     this.#addRejoin(epoch, rejoinSecretOf(key), clock);
     wipe(key);
-    const isRemoval = staged.roles.some(({ role }) => role === "revoked");
-    this.#departures.noteOwnRekey(epoch, isRemoval);
+    this.#departures.noteOwnRekey(epoch, reason === "removal");
+    this.#wrapKeys.used(this.statements.wrapOf(this.#self)?.wrapKey, now);
     changes.push(...this.#settle(now));
+    for (const { hash: name, bytes } of waiting) if (!said.includes(bytes)) this.#unsettled.add(name, bytes, false);
     const name = toHex(rekey.commitment.subarray(0, SENDER_HINT_BYTES));
-    return { control: { name, statements: said, rekey: formatRekey(rekey), under }, changes };
+    return { control: { name, statements: said, rekey: formatRekey(rekey), epoch: epoch.id, under }, changes };
   }
 
   /** Before anything changes: what nobody would get must not be held to be said. */
@@ -501,19 +523,36 @@ export class Rooted {
    */
   #grounds(): Uint8Array[] {
     const winner = this.#winner;
-    const grounds: RoleStatement[] = [];
-    if (winner !== undefined) {
-      for (const holder of this.#formerHolders(winner)) grounds.push(...this.statements.whyNot(holder));
-      for (const missing of this.#missing(winner)) {
-        const { statement } = this.roster.get(missing) ?? {};
-        if (statement !== undefined) grounds.push(statement);
-      }
-    }
-    const bytes = grounds.slice(0, MAX_REPUBLISHED).flatMap((one) => [...this.#chain(one.issuer), one.bytes]);
+    const missing = winner === undefined ? [] : [...this.#missing(winner)];
+    const seen = new Set<string>();
+    const whyIn = missing.flatMap((one) => this.#whyIn(one, seen)).slice(0, MAX_REPUBLISHED);
     const doubtful = [...this.#unsettled]
       .filter(({ bytes }) => this.#isToHandOn(bytes))
       .flatMap(({ bytes }) => this.#withGrounds(bytes));
-    return [...bytes, ...doubtful];
+    return [...this.#whyOut(), ...this.#withChains(whyIn), ...doubtful];
+  }
+
+  /** Why somebody is on the roster: also why those are no admins who say that it is not. */
+  #whyIn(participant: string, seen: Set<string>): RoleStatement[] {
+    const { statement } = this.roster.get(participant) ?? {};
+    const others = this.statements.about(participant).map(({ issuer }) => issuer);
+    const whyNot = others
+      .filter((issuer) => !this.roster.isAdmin(issuer))
+      .flatMap((issuer) => this.statements.whyNot(issuer, seen));
+    return statement === undefined ? whyNot : [statement, ...whyNot];
+  }
+
+  /** Why those are out who had the key that counts, or may have it: an admin who does not know of it could admit them again. */
+  #whyOut(): Uint8Array[] {
+    const winner = this.#winner;
+    if (winner === undefined) return [];
+    const seen = new Set<string>();
+    const why = [...this.#formerHolders(winner)].flatMap((holder) => this.statements.whyNot(holder, seen));
+    return this.#withChains(why.slice(0, MAX_REPUBLISHED));
+  }
+
+  #withChains(statements: readonly RoleStatement[]): Uint8Array[] {
+    return statements.flatMap(({ issuer, bytes }) => [...this.#chain(issuer), bytes]);
   }
 
   /** Announces a wrap key of ours, which is new to others. */
@@ -531,6 +570,7 @@ export class Rooted {
       name,
       statements: this.#withGrounds(bytes),
       rekey: undefined,
+      epoch: undefined,
       under: (under.keys as Generations).sendingKey,
     };
   }
@@ -604,14 +644,15 @@ export class Rooted {
     const said = content.statements.at(-1);
     const opened = rekey === undefined ? undefined : this.#openRekey(rekey, content.statements, staged, under);
     const changes = this.#add(staged, now, false, under.epoch === this.#winner);
+    const known = rekey && this.#keyring.epoch(epochIdOf(rekey));
     if (rekey === undefined && said !== undefined) this.#noteSealed(nameOf(statementHash(said)), under.epoch);
     if (rekey !== undefined && opened !== undefined) {
       const key = opened.result === "opened" ? opened.key : undefined;
-      const known = this.#keyring.epoch(epochIdOf(rekey));
       if (known !== undefined && key !== undefined) this.#replaceKeys(known, new Generations(key), true);
       const epoch = known ?? this.#addEpoch(headOf(rekey), under.epoch, key && new Generations(key), now);
+      if (known === undefined) this.#departures.noteTold(epoch, staged.names);
       if (opened.result === "opened") {
-        this.#wrapKeys.opened(opened.wrapKey, now);
+        this.#wrapKeys.used(opened.wrapKey.publicKey, now);
         this.#addRejoin(epoch, rejoinSecretOf(opened.key), clock);
         wipe(opened.key);
         changes.push({ type: "key" });
@@ -620,8 +661,6 @@ export class Rooted {
         changes.push({ type: "bad-rekey", issuerKey: rekey.issuerKey, epoch: rekey.epoch });
       }
     }
-    const named = rekey && this.#keyring.epoch(epochIdOf(rekey));
-    if (named !== undefined) this.#departures.noteTold(named, staged.names);
     return [...changes, ...this.#settle(now)];
   }
 
@@ -956,11 +995,11 @@ export class Rooted {
     for (const one of this.#unsettled) if (!one.isSpread && this.#isToHandOn(one.bytes)) yield one;
   }
 
-  /** Each of that, to be published under the key that counts now. */
-  spread(): Control[] {
+  /** So many of that, to be published under the key that counts now. */
+  spread(most: number): Control[] {
     const under = this.#controlEpoch;
     if (under === undefined) return [];
-    const unspread = [...this.#unspread()];
+    const unspread = [...this.#unspread()].slice(0, most);
     for (const unsettled of unspread) unsettled.isSpread = true;
     return unspread.map(({ bytes }) => this.#statementControl(bytes, under));
   }
@@ -1083,8 +1122,8 @@ export class Rooted {
       if (head.epoch > MAX_TOLD_EPOCH)
         throw new MalformedMessageError(`expected an epoch of at most ${MAX_TOLD_EPOCH}`);
       if (head.epoch !== given.epoch) throw new MalformedMessageError("expected the head of the reply's epoch");
-    } else if (given.epoch !== 0) {
-      throw new MalformedMessageError("expected a head");
+    } else if (given.epoch !== 0 || !equalBytes(saltOf(given.head), this.salt)) {
+      throw new MalformedMessageError("expected a head, or the topic's first key");
     }
     const key = new TopicKey(given.topicKey);
     const named = head?.commitment ?? given.head;
@@ -1113,6 +1152,8 @@ export class Rooted {
     }
     epoch.isRetired = false;
     epoch.isSetAside = false;
+    // It may be needed for a while, whatever counts.
+    epoch.leftAt = now;
     this.#setAsideUnopened();
     const told = staged.names;
     // Whose removal the admin knew, and sends under this key: it was not given that one, as far as the admin knows.
@@ -1259,7 +1300,7 @@ function isAny(iterable: Iterable<unknown>): boolean {
   return false;
 }
 
-/** Draws what makes the id of a topic its own. */
-export function drawSalt(): Uint8Array {
-  return randomBytes(SALT_BYTES);
+/** What makes the id of a topic its own: it follows from its first key, so that nobody can tell newcomers of another one. */
+export function saltOf(commitment: Uint8Array): Uint8Array {
+  return hash("salt", commitment).subarray(0, SALT_BYTES);
 }

@@ -32,7 +32,7 @@ import {
 import { hashEncoded, labelPrefix } from "./crypto.js";
 import type { Removal } from "./departures.js";
 import { isStringphoneError, StateError } from "./errors.js";
-import type { IntroductionWant } from "./events.js";
+import type { ControlMessage, IntroductionWant } from "./events.js";
 import type { SavedGaps } from "./gaps.js";
 import type { SavedGenerations } from "./generations.js";
 import type { Kept } from "./kept.js";
@@ -42,6 +42,7 @@ import {
   KEY_BYTES,
   MAX_CONTEXT_BYTES,
   MAX_CONTEXTS_PER_SENDER,
+  MAX_CONTROL_BYTES,
   MAX_COUNTED,
   MAX_DIGESTS,
   MAX_EPOCH,
@@ -86,6 +87,12 @@ import type { SavedWrapKey } from "./wrap-keys.js";
 /** Of how a state is written. Another one is not read, and none of another program is. */
 const FORMAT = 1;
 
+/** A rekey of ours that has not come back from the broker: it may never have been published. */
+export interface OwnRekey extends ControlMessage {
+  /** The id of the epoch that it started. */
+  readonly epoch: string;
+}
+
 /** All of a topic that must outlive the program. It is secret. */
 export interface SavedTopic {
   readonly name: string;
@@ -100,6 +107,7 @@ export interface SavedTopic {
   readonly steppedAt: number | undefined;
   /** Public keys in hex: who lost the key by the next epoch, unless it is on the roster again by then. */
   readonly removed: readonly string[];
+  readonly ownRekey: OwnRekey | undefined;
   /** Milliseconds until what others may not know is to be published. */
   readonly spread: number | undefined;
   readonly rooted: SavedRooted | undefined;
@@ -298,6 +306,7 @@ const topic = record<SavedTopic>({
   budget: record<SavedStepBudget>({ credit: milliseconds, clock: optional(time), counted: milliseconds }),
   steppedAt: optional(milliseconds),
   removed: list(name, MAX_STATEMENTS),
+  ownRekey: optional(record<OwnRekey>({ epoch: epochId, name: shortName, wire: bytes(0, MAX_CONTROL_BYTES) })),
   spread: optional(milliseconds),
   rooted: optional(rooted),
   pins: list(publicKey),

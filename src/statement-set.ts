@@ -452,7 +452,10 @@ export class StatementSet implements Iterable<RoleStatement> {
     this.#forgetRoster();
   }
 
-  /** The statements by which somebody is not on the roster: about itself, or about those who had admitted it. */
+  /**
+   * The statements by which somebody is not on the roster: about itself, or about those who had admitted it. Nothing is said twice of whom
+   * was `seen`.
+   */
   whyNot(participant: string, seen = new Set<string>()): RoleStatement[] {
     if (seen.has(participant)) return [];
     seen.add(participant);
@@ -461,6 +464,28 @@ export class StatementSet implements Iterable<RoleStatement> {
     // An admin that is one no more, but is something else.
     if (statement !== undefined) return [statement];
     return this.about(participant).flatMap(({ issuer }) => this.whyNot(issuer, seen));
+  }
+
+  /** Whom `whyNot` gives a statement with one of these names for. */
+  outBy(names: ReadonlySet<string>): ReadonlySet<string> {
+    const out = new Set<string>();
+    const found: string[] = [];
+    for (const subject of this.subjects()) {
+      const { revokedBy, statement } = this.roster.get(subject) ?? {};
+      const decisive = revokedBy ?? statement;
+      if (decisive !== undefined && names.has(decisive.hash)) found.push(subject);
+    }
+    for (let one = found.pop(); one !== undefined; one = found.pop()) {
+      if (out.has(one)) continue;
+      out.add(one);
+      for (const { subject } of this.by(one)) if (this.#isUndecided(subject)) found.push(subject);
+    }
+    return out;
+  }
+
+  #isUndecided(subject: string): boolean {
+    const { revokedBy, statement } = this.roster.get(subject) ?? {};
+    return revokedBy === undefined && statement === undefined;
   }
 
   /** Names what the roster now rests on: who has another digest lacks something, or knows something more. */

@@ -2,10 +2,10 @@
 /** Topic: the only place that orders the checks (PROTOCOL §13). */
 import {
   copyBytes,
+  copyKeys,
   describe,
   equalBytes,
   expectBytes,
-  expectList,
   expectOptions,
   expectSwitch,
   fromTableKey,
@@ -72,6 +72,7 @@ import {
   KEY_ID_BYTES,
   MAX_BATCH_PAYLOADS,
   MAX_CONTROL_BYTES,
+  MAX_DISPLAY_NAME_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_REMEMBERED_INTRODUCTIONS,
   MAX_REPAIRS,
@@ -100,6 +101,7 @@ import {
   ADMIT_OPTIONS,
   type AdmitOptions,
   CONTEXT_OPTIONS,
+  copyOptions,
   type DecodeOptions,
   ENCODE_OPTIONS,
   type EncodeOptions,
@@ -123,13 +125,13 @@ import { expectKeyOrId, type Member, Members, Pins } from "./participants.js";
 import { Received, UnverifiedMessage } from "./received.js";
 import { unwrapReturn, wrapReturn } from "./rekey.js";
 import { type Mark, ReplayMemory } from "./replay.js";
-import { type Change, type Control, drawSalt, type Keep, participantOf, Rooted } from "./rooted.js";
+import { type Change, type Control, type Keep, participantOf, Rooted, saltOf } from "./rooted.js";
 import { isSignedBy, openMessage, type Position, sealControl, sealMessage } from "./sealing.js";
 import { SendingSessions } from "./sessions.js";
-import { formatState, parseState, type SavedTopic, stateErrorOf, wipeSaved } from "./state.js";
+import { formatState, type OwnRekey, parseState, type SavedTopic, stateErrorOf, wipeSaved } from "./state.js";
 import { formatWrap, parseWrap } from "./statements.js";
 import { StepBudget } from "./step-budget.js";
-import { generateTopicKey, type TopicKey } from "./topic-key.js";
+import { generateTopicKey, TopicKey } from "./topic-key.js";
 import { WrapKeys } from "./wrap-keys.js";
 
 /** What opened, and under which key. */
@@ -206,6 +208,8 @@ export class Topic {
   readonly #removed = new Set<string>();
   /** By the clock: when the key last stepped, or was new. */
   #steppedAt: number | undefined;
+  /** Our latest rekey, until it comes back from the broker: the program may have ended before it was published, and then has to be told again. */
+  #ownRekey: (OwnRekey & { isUnspread: boolean }) | undefined;
   /** Running time at which to publish what others may not know. */
   #spreadAt: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -236,9 +240,7 @@ export class Topic {
     // The clock is not read yet: one that runs ahead now, and is set right before it is needed, would count as gone back.
     this.#budget = new StepBudget(undefined, runningTime());
     this.topicKey = options.topicKey;
-    for (const publicKey of expectList("participants", options.participants ?? [])) {
-      this.addParticipant(publicKey as Uint8Array);
-    }
+    for (const publicKey of options.participants ?? []) this.addParticipant(publicKey);
   }
 
   /**
@@ -251,8 +253,13 @@ export class Topic {
   static async create(options: TopicOptions = {}): Promise<Topic> {
     // Before a backend is chosen for the whole process.
     expectOptions(options, TOPIC_OPTIONS);
-    await loadCrypto(options.backend);
-    return new Topic(options);
+    const own = copyOptions(options);
+    try {
+      await loadCrypto(own.backend);
+      return new Topic(own);
+    } finally {
+      wipe(own.seed, own.topicKey);
+    }
   }
 
   /**
@@ -271,17 +278,22 @@ export class Topic {
   static async establish(options: EstablishOptions): Promise<Topic> {
     expectOptions(options, ESTABLISH_OPTIONS);
     const { roots, ...others } = options;
-    await loadCrypto(options.backend);
-    const topic = new Topic(others);
+    const given = roots && copyKeys("roots", roots);
+    const topic = await Topic.create(others);
     const self = topic.publicKey;
-    const keys = expectList("roots", roots ?? [self]).map((root) => copyBytes("roots", root, KEY_BYTES));
+    const keys = given ?? [self];
     const names = new Set(keys.map(toHex));
     if (!names.has(toHex(self)) || names.size !== keys.length || keys.length > MAX_ROOTS) {
-      throw new RangeError(`"roots" expected at most ${MAX_ROOTS} public keys, each once, and our own among them`);
+      const got = `got ${keys.length}, ${names.size} of them different, ${names.has(toHex(self)) ? "with" : "without"} our own`;
+      throw new RangeError(
+        `"roots" expected at most ${MAX_ROOTS} public keys, each once, and our own among them, ${got}`,
+      );
     }
     for (const key of keys) expectIdentityKey(key);
     const topicKey = generateTopicKey();
-    const rooted = topic.#newRooted(drawSalt(), keys);
+    const firstKey = new TopicKey(topicKey);
+    const rooted = topic.#newRooted(saltOf(firstKey.commitment), keys);
+    firstKey.wipe();
     const wrap = topic.#wrapKeys.statement(topic.#identity, topic.name, topic.#clock.nextSentAt());
     rooted.begin(topicKey, wrap, topic.#clock.read() ?? 0);
     wipe(topicKey);
@@ -365,6 +377,7 @@ export class Topic {
     if (this.#rooted !== undefined) throw new ForbiddenError("a rooted topic changes its key with rekey()");
     const key = topicKey === undefined ? undefined : copyBytes("topicKey", topicKey, KEY_BYTES);
     this.#keyring.replace(key);
+    this.#steppedAt = undefined;
     key?.fill(0);
     // What we asked for is answered; a reply that was opened before must not bring an older key back.
     if (topicKey !== undefined) this.#newcomer.end();
@@ -546,9 +559,7 @@ export class Topic {
     this.#expectLive();
     expectOptions(options, INTRODUCTION_OPTIONS);
     const { name = "" } = options;
-    if (typeof name !== "string" || !isDisplayName(name)) {
-      throw new RangeError('"name" expected at most 64 bytes of UTF-8 without control characters');
-    }
+    expectDisplayName(name);
     const context = this.#context(options.context);
     const sentAt = this.#clock.nextSentAt();
     this.#expectLive();
@@ -642,6 +653,7 @@ export class Topic {
       if (content.salt.length > 0) return this.#adopt(content, opened, clock);
       if (this.#rooted !== undefined) throw new ForeignReplyError();
       this.#keyring.replace(content.topicKey, content.generation);
+      this.#steppedAt = undefined;
       this.#newcomer.end();
       return true;
     } finally {
@@ -716,19 +728,17 @@ export class Topic {
     const rooted = this.#expectRooted();
     expectOptions(options, ADMIT_OPTIONS);
     const keep = expectKeep(options.keep);
-    const introduced = this.#introduced(whom);
+    const introduced = this.#introduced(whom, options.context);
     if (introduced !== undefined) this.#sponsor.expectAnswerable(introduced, this.#clock.read());
     this.#expectLive();
     const subjectKey = introduced?.wire.identityKey ?? this.#knownKey(whom as Uint8Array);
     const known = rooted.roster.get(toHex(subjectKey));
     const { role = known === undefined || known.role === "revoked" ? "publisher" : known.role } = options;
     if (role !== "admin" && role !== "publisher" && role !== "reader") {
-      throw new RangeError(`"role" expected "admin", "publisher" or "reader", got ${JSON.stringify(role)}`);
+      throw new RangeError(`"role" expected "admin", "publisher" or "reader", got ${quote(role)}`);
     }
     const { name = known?.statement?.name ?? introduced?.wire.name ?? "" } = options;
-    if (typeof name !== "string" || !isDisplayName(name)) {
-      throw new RangeError('"name" expected at most 64 bytes of UTF-8 without control characters');
-    }
+    expectDisplayName(name);
     const wrapBytes = introduced?.wire.wrapStatement;
     const wrap = wrapBytes === undefined || wrapBytes.length === 0 ? undefined : parseWrap(wrapBytes, subjectKey);
     const clock = this.#controlTime();
@@ -864,19 +874,19 @@ export class Topic {
     return clock;
   }
 
-  #introduced(whom: Uint8Array | Introduction): VerifiedIntroduction | undefined {
+  #introduced(whom: Uint8Array | Introduction, context: string | undefined): VerifiedIntroduction | undefined {
     const known = this.#introductions.get(whom as Introduction);
     if (known !== undefined) return known;
-    const bytes = expectBytes("whom (or an introduction)", whom);
+    const bytes = expectBytes("whom (or the very introduction that decode threw, no copy of it)", whom);
     if (bytes.length === KEY_BYTES || bytes.length === ID_BYTES) return undefined;
     const now = this.#clock.read();
     this.#expectLive();
-    return this.#verifiedIntroduction(bytes, undefined, now);
+    return this.#verifiedIntroduction(bytes, context, now);
   }
 
   /** The public key of somebody, given itself or by an id that the roster has. */
   #knownKey(whom: Uint8Array): Uint8Array {
-    const bytes = expectKeyOrId(whom);
+    const bytes = expectKeyOrId("whom", whom);
     if (bytes.length === KEY_BYTES) {
       expectIdentityKey(bytes);
       return new Uint8Array(bytes);
@@ -885,7 +895,7 @@ export class Topic {
       const participant = participantOf(subject);
       if (equalBytes(participant.id, bytes)) return participant.publicKey;
     }
-    throw new RangeError('"participant" expected the id of somebody whom the roster knows: give its public key');
+    throw new RangeError('"whom" expected the id of somebody whom the roster knows: give its public key');
   }
 
   #seal(control: Control): ControlMessage {
@@ -900,6 +910,7 @@ export class Topic {
   #publish({ control, changes }: { control: Control; changes: readonly Change[] }): ControlMessage {
     // Before anything is wiped that is past its grace.
     const message = this.#seal(control);
+    if (control.epoch !== undefined) this.#ownRekey = { epoch: control.epoch, ...message, isUnspread: false };
     this.#after(changes);
     return message;
   }
@@ -995,7 +1006,9 @@ export class Topic {
 
   /** What others may not know is published after a while, unless somebody else does: admins first, by rank. */
   #noteSpread(rooted: Rooted, events: TopicEvent[], now: number): void {
-    if (!rooted.hasToSpread || !this.#clock.hasOneMore) {
+    const rekey = this.#ownRekey?.epoch === rooted.winner?.id ? this.#ownRekey : undefined;
+    const most = rooted.hasToSpread ? this.#clock.left : 0;
+    if (rekey?.isUnspread !== true && most === 0) {
       this.#spreadAt = undefined;
       return;
     }
@@ -1003,10 +1016,12 @@ export class Topic {
     this.#spreadAt ??= now + spread(rank ?? RANK_OF_OTHERS);
     if (now < this.#spreadAt) return;
     this.#spreadAt = undefined;
-    events.push({
-      type: "publish",
-      messages: rooted.spread().map((control) => this.#seal(control)),
-    });
+    const messages = rooted.spread(most).map((control) => this.#seal(control));
+    if (rekey?.isUnspread === true) {
+      rekey.isUnspread = false;
+      messages.unshift({ name: rekey.name, wire: rekey.wire });
+    }
+    events.push({ type: "publish", messages });
   }
 
   /** Looks again at what was kept: control messages are applied, of the others it is told when they can be read. */
@@ -1092,7 +1107,8 @@ export class Topic {
   #step(clock: number | undefined): void {
     const every = this.#ratchetEvery;
     if (every === undefined || clock === undefined || this.#keyring.current === undefined) return;
-    this.#steppedAt ??= clock;
+    // A clock that ran ahead once is not waited for.
+    if (this.#steppedAt === undefined || this.#steppedAt > clock) this.#steppedAt = clock;
     const due = Math.floor((clock - this.#steppedAt) / every);
     const steps = Math.min(due, this.#budget.available(clock, runningTime()), this.#stepsLeft);
     if (steps < 1 || !this.#budget.spend(steps, clock, runningTime())) return;
@@ -1190,6 +1206,7 @@ export class Topic {
       budget: this.#budget.saved(clock, now),
       steppedAt: this.#steppedAt,
       removed: [...this.#removed].sort(),
+      ownRekey: this.#ownRekey,
       spread: this.#spreadAt === undefined ? undefined : this.#spreadAt - now,
       rooted: this.#rooted?.saved(),
       pins: this.#pins.list().map((participant) => participant.publicKey),
@@ -1214,6 +1231,7 @@ export class Topic {
       this.#budget = StepBudget.restore(saved.budget, undefined, now);
       this.#steppedAt = saved.steppedAt;
       for (const hex of saved.removed) this.#removed.add(hex);
+      this.#ownRekey = saved.ownRekey && { ...saved.ownRekey, isUnspread: true };
       this.#spreadAt = saved.spread === undefined ? undefined : now + saved.spread;
       this.#pins.restore(saved.pins);
       this.#replays.restore(saved.replays);
@@ -1251,14 +1269,19 @@ export class Topic {
   /**
    * Takes the clock as it is now for right, after it had run ahead or was set back: `sentAt` follows it again. Receivers may
    * refuse our states until it passes the newest one that they accepted, and, after sixteen more sessions of ours, events that are
-   * not newer than those sent while the clock ran ahead.
+   * not newer than those sent while the clock ran ahead. What was refused from before a load with `restored` ends with this time, too.
    */
   resetClock(): void {
     this.#expectLive();
     this.#clock.reset();
+    const now = this.#clock.read();
+    if (now !== undefined) this.#replays.refuseNoLongerThanUntil(now);
   }
 
-  /** Wipes all secrets, as far as JavaScript allows. Every later call but this one throws a `DisposedError`. */
+  /**
+   * Wipes all secrets, as far as JavaScript allows. Whatever needs them throws a `DisposedError` from then on; what is public can still be
+   * looked at.
+   */
   dispose(): void {
     if (this.#disposed) return;
     clearTimeout(this.#timer);
@@ -1427,7 +1450,8 @@ export class Topic {
     if (known !== undefined) return known;
     const bytes = expectBytes("introduction", given);
     const wire = parse(bytes, this.maxPayloadBytes);
-    if (wire.type !== "introduction") throw new MalformedMessageError(`expected an introduction, got a ${wire.type}`);
+    if (wire.type !== "introduction")
+      throw new MalformedMessageError(`expected an introduction, got another type: ${wire.type}`);
     return this.#sponsor.verify(wire, introductionHash(bytes), this.#context(context), now);
   }
 
@@ -1436,7 +1460,7 @@ export class Topic {
     if (known !== undefined) return known;
     const bytes = expectBytes("reply", given);
     const wire = parse(bytes, this.maxPayloadBytes);
-    if (wire.type !== "reply") throw new MalformedMessageError(`expected a reply, got a ${wire.type}`);
+    if (wire.type !== "reply") throw new MalformedMessageError(`expected a reply, got another type: ${wire.type}`);
     return this.#newcomer.open(bytes, wire, this.#context(context), true);
   }
 
@@ -1501,6 +1525,7 @@ export class Topic {
     if (delivery === "control") {
       if (wanted.naive) expectDelivery(delivery, NAIVE_DELIVERIES);
       this.#applyControl(payload, context, found, now);
+      if (this.#ownRekey !== undefined && equalBytes(bytes, this.#ownRekey.wire)) this.#ownRekey = undefined;
       return null;
     }
     this.#expectFits(payload.length);
@@ -1655,18 +1680,31 @@ function expectBytesWithin(name: string, value: number | undefined, least: numbe
   return bytes;
 }
 
+/** Text as it came, of anything else its type. */
+function quote(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : describe(value);
+}
+
+function expectDisplayName(name: unknown): asserts name is string {
+  if (typeof name !== "string") throw new TypeError(`"name" expected text, got ${describe(name)}`);
+  if (isDisplayName(name)) return;
+  throw new RangeError(
+    `"name" expected at most ${MAX_DISPLAY_NAME_BYTES} bytes of UTF-8 without control characters, got ${quote(name.slice(0, MAX_DISPLAY_NAME_BYTES))}`,
+  );
+}
+
 function expectKeep(keep: RevokeOptions["keep"]): Keep {
   if (keep === undefined) return undefined;
   if (typeof keep === "string") {
     if (keep === "all") return "all";
     if (keep === "none") return "none";
-    throw new RangeError(`"keep" expected "all", "none" or public keys, got ${JSON.stringify(keep)}`);
+    throw new RangeError(`"keep" expected "all", "none" or public keys, got ${quote(keep)}`);
   }
-  return new Set(expectList("keep", keep).map((key) => toHex(copyBytes("keep", key, KEY_BYTES))));
+  return new Set(copyKeys("keep", keep).map(toHex));
 }
 
 function expectInterval(ratchet: { readonly every: number }): number {
-  expectOptions(ratchet, ["every"]);
+  expectOptions(ratchet, ["every"], "ratchet");
   if (!(expectMilliseconds("ratchet.every", ratchet.every) >= MIN_RATCHET_INTERVAL)) {
     throw new RangeError(
       `"ratchet.every" expected at least ${MIN_RATCHET_INTERVAL} milliseconds, got ${ratchet.every}`,

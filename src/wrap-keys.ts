@@ -52,10 +52,10 @@ export class WrapKeys {
     return this.#keys.some(({ publicKey }) => equalBytes(publicKey, wrapKey));
   }
 
-  /** A rekey to this one was opened: those before it begin their grace. */
-  opened(used: WrapKeyPair, now: number): void {
-    const at = this.#keys.indexOf(used as OwnWrapKey);
-    for (const older of this.#keys.slice(at + 1)) older.replacedAt ??= now;
+  /** A rekey to this one of ours was opened or made: those before it begin their grace. */
+  used(publicKey: Uint8Array | undefined, now: number): void {
+    const at = this.#keys.findIndex((own) => publicKey !== undefined && equalBytes(own.publicKey, publicKey));
+    if (at >= 0) for (const older of this.#keys.slice(at + 1)) older.replacedAt ??= now;
   }
 
   expire(now: number, grace: number): void {

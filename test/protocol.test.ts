@@ -88,7 +88,7 @@ describe("the worked example of a rooted topic", async () => {
   const name = "home/kitchen";
   const version = 1794700000000;
 
-  const salt = fixed("salt").slice(0, 16);
+  const salt = hash("salt", parent).slice(0, 16);
   const topicId = hash("topic id", [aliceKey], salt);
   const aliceWrapKey = diffieHellmanKeyPair(fixed("Alice's wrap key"));
   const bobWrapKey = diffieHellmanKeyPair(fixed("Bob's wrap key"));

@@ -2,6 +2,7 @@
 /** LegacyTopic: a topic on the wire of stringphone 0.1, and the only place in compat that orders the checks. */
 import {
   copyBytes,
+  copyKeys,
   equalBytes,
   expectBytes,
   expectOptions,
@@ -98,7 +99,6 @@ export class LegacyTopic {
   #disposed = false;
 
   private constructor(options: LegacyTopicOptions) {
-    expectOptions(options, LEGACY_TOPIC_OPTIONS);
     const { replayMemory, maxPayloadBytes } = readBounds(options);
     this.replayMemory = replayMemory;
     this.#seen = replayMemory > 0 ? new SeenMessages(replayMemory) : undefined;
@@ -120,8 +120,10 @@ export class LegacyTopic {
    * @throws BackendError when `backend` names one that cannot be had
    */
   static async create(options: LegacyTopicOptions = {}): Promise<LegacyTopic> {
-    await loadCrypto(options.backend);
-    return new LegacyTopic(options);
+    expectOptions(options, LEGACY_TOPIC_OPTIONS);
+    const own = { ...options, participants: copyKeys("participants", options.participants ?? []) };
+    await loadCrypto(own.backend);
+    return new LegacyTopic(own);
   }
 
   /** Our own Ed25519 public key, 32 bytes, a copy: what others add as participant. */

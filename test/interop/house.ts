@@ -76,7 +76,6 @@ export class House {
     const root = this.peer(seed);
     root.establish({
       roots: [root.publicKey],
-      salt: this.random.bytes(16),
       topicKey: this.random.bytes(32),
       now: this.now,
     });

@@ -53,6 +53,7 @@ import {
   type Role,
   type RoleStatement,
   Statements,
+  saltOf,
   topicIdOf,
   wrapAlone,
   wrapWithin,
@@ -602,7 +603,8 @@ export class RootedPeer extends Peer {
   // What it does
 
   /** Establishes a topic; `now` is the version of its wrap key. */
-  establish({ roots, salt, topicKey, now }: { roots: Bytes[]; salt: Bytes; topicKey: Bytes; now: number }): void {
+  establish({ roots, topicKey, now }: { roots: Bytes[]; topicKey: Bytes; now: number }): void {
+    const salt = saltOf(commitmentOf(topicKey));
     const wrap = makeWrapAlone({ seed: this.seed, ...this.makeWrapKey(now), topicName: this.name });
     this.begin({ roots, salt, topicKey, statements: [wrap] });
   }
@@ -778,6 +780,7 @@ export class RootedPeer extends Peer {
     const parsed = parseRekey(rekey);
     const keys = { chain: new Chain(topicKey, 0), rejoinSecret: rejoinSecretOf(topicKey) };
     const epoch = this.#rememberRekey(parsed, headOf(parsed), { parent: idOf(parent), ...keys });
+    for (const older of this.wrapKeys.slice(0, -1)) older.ended ??= this.elapsed(); // §10.3
     this.#conclude(known, () => this.#noteTold(epoch, said));
     return control;
   }
@@ -815,11 +818,12 @@ export class RootedPeer extends Peer {
     const parsed = rekey.length === 0 ? undefined : parseRekey(rekey); // 1
     const known = this.known.with(statements); // 2
     const isUnderCounting = this.counting()?.chain === chain;
+    const isNew = parsed !== undefined && this.#epochOf(parsed) === undefined;
     if (parsed !== undefined) this.#checkRekey(parsed, statements, known, control.topicKey, chain);
     this.#doubt(known, statements, () => isUnderCounting);
     this.#conclude(known, () => {
       const epoch = parsed && this.#epochOf(parsed);
-      if (epoch !== undefined) this.#noteTold(epoch, statements);
+      if (epoch !== undefined && isNew) this.#noteTold(epoch, statements);
     }); // 8
   }
 
@@ -881,7 +885,7 @@ export class RootedPeer extends Peer {
     const known = before.with(statements); // 3
     if (!known.isAdmin(hex(sponsorKey))) refuse("FORBIDDEN", "the sponsor is no admin");
     const rekey = head.length === 32 ? undefined : this.#checkHead(head, number, id, known); // 4
-    if (rekey === undefined && number !== 0) malformed("a first key of a later epoch");
+    if (rekey === undefined && (number !== 0 || !same(saltOf(head), salt))) malformed("not this topic's first key");
     const commitment = rekey?.commitment ?? head;
     if (generation === 0 && !same(commitmentOf(topicKey), commitment)) malformed("another key than the head says");
     const [issuer, called] = [rekey && hex(rekey.issuer), hex(commitment)];

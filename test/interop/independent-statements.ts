@@ -25,6 +25,7 @@ const none = new Uint8Array();
 
 // §10.1
 
+export const saltOf = (firstCommitment: Bytes): Bytes => H("salt", firstCommitment).slice(0, 16);
 export const topicIdOf = (roots: readonly Bytes[], salt: Bytes): Bytes => H("topic id", roots, salt);
 
 // §10.2

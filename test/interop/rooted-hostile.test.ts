@@ -16,6 +16,7 @@ import {
   ready,
   sendMessage,
 } from "./independent-peer.js";
+import { commitmentOf } from "./independent-primitives.js";
 import {
   controlPayload,
   headOf,
@@ -31,6 +32,7 @@ import {
   makeWrapAlone,
   parseStatement,
   type Role,
+  saltOf,
   topicIdOf,
   wrapAlone,
 } from "./independent-statements.js";
@@ -553,8 +555,8 @@ test.each(["library", "peer"] as const)(
   "the %s comes back with the rejoin secret of the rekey that it opened, and not with one that was made up",
   async (kind) => {
     const house = new House(31);
-    const [root, salt, badSeed] = [house.peer(), house.random.bytes(16), house.random.bytes(32)];
-    root.establish({ roots: [root.publicKey], salt, topicKey: house.random.bytes(32), now: house.now });
+    const [root, badSeed] = [house.peer(), house.random.bytes(32)];
+    root.establish({ roots: [root.publicKey], topicKey: house.random.bytes(32), now: house.now });
     const [bad, victim] = [house.peer(badSeed), kind === "library" ? await house.library() : house.peer()];
     house.join(root, victim, "publisher");
     house.join(root, bad, "admin", victim);
@@ -563,7 +565,7 @@ test.each(["library", "peer"] as const)(
     const head = headOf(parseRekey(readControlPayload(openMessage(rekey.wire, first, "home").payload).rekey));
     const introduction = house.introduce(victim);
     const facts = { seed: badSeed, introduction, encapsulationSeed: house.random.bytes(64), context: "home" };
-    const told = { salt, roots: [root.publicKey], statements: [], head };
+    const told = { salt: saltOf(commitmentOf(first)), roots: [root.publicKey], statements: [], head };
     const madeUp = { topicKey: house.random.bytes(32), rejoinSecret: house.random.bytes(32) };
     adopt(victim, makeHandover(facts, { epoch: 1, generation: 1, ...told, ...madeUp }));
     expect(heard(victim, rekey)).toBe("");

@@ -211,8 +211,7 @@ describe("rekeys and removals that cross", () => {
       const { house } = this;
       const [root, second] = [house.peer(), house.peer()];
       const roots = [root.publicKey, second.publicKey];
-      const [salt, topicKey] = [house.random.bytes(16), house.random.bytes(32)];
-      root.establish({ roots, salt, topicKey, now: house.now });
+      root.establish({ roots, topicKey: house.random.bytes(32), now: house.now });
       this.actors.push(new Hearer(root));
       const everybody = (): (Topic | RootedPeer)[] => this.actors.slice(1).map(({ peer }) => peer);
       house.join(root, second, "admin");

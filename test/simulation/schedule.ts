@@ -275,10 +275,19 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
     return node.current;
   }
 
+  /** Removals that an honest admin knew when its person let the same one in again. */
+  const undone = new Set<string>();
+
+  function noteAgain(admin: Node, whom: Node): void {
+    const { revokedBy } = admin.rooted?.roster.get(whom.key) ?? {};
+    if (revokedBy !== undefined && !admin.isBad) undone.add(revokedBy.hash);
+  }
+
   /** Introduces a newcomer to an admin, face to face; the answer goes over the channel. */
   function admit(admin: Node, newcomer: Node, role: Role): void {
     const introduction = newcomer.topic.constructIntro();
     attempt(admin, `admits ${newcomer.name} as ${role}`, () => {
+      noteAgain(admin, newcomer);
       publish(admin, admin.topic.admit(introduction, { role }));
       const reply = admin.topic.constructReply(introduction);
       if (!nodes.includes(newcomer)) nodes.push(newcomer);
@@ -349,6 +358,7 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
       // Who only left is not kept out at any price.
       if (role !== "revoked" || revokedBy === undefined || revokedBy.issuer === whom.key) continue;
       // Somebody else may have let it in again meanwhile.
+      if (undone.has(revokedBy.hash)) continue;
       if (canRead(whom, wire) && unionRoster().get(whom.key)?.revokedBy?.hash === revokedBy.hash) {
         leaks.push(`${whom.name} reads ${text}`);
       }
