@@ -1276,6 +1276,8 @@ export class Topic {
     this.#clock.reset();
     const now = this.#clock.read();
     if (now !== undefined) this.#replays.refuseNoLongerThanUntil(now);
+    // What there was no time left to publish has one now.
+    this.#after([]);
   }
 
   /**

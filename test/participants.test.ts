@@ -36,7 +36,7 @@ describe("Pins", () => {
     const pins = new Pins();
     const one = pins.add(keyOf(1));
     // A second participant with the same hint costs 2^64 keys to find: it is put there by hand.
-    const freeze = vi.spyOn(Object, "freeze").mockImplementation((value: unknown) => value as Readonly<unknown>);
+    const freeze = vi.spyOn(Object, "freeze").mockImplementation(((value: unknown) => value) as typeof Object.freeze);
     const twin = pins.add(keyOf(2));
     freeze.mockRestore();
     Object.defineProperty(twin, "hint", { value: one.hint });

@@ -185,3 +185,33 @@ it("and who left is known to have left since then, also where more happens after
   expect(carol.epoch).toBe(2);
   expect(canSpeak(carol)).toBe(true);
 });
+
+it("of who left by the words of a rekey no more is remembered than there are who left, also where an admin has others come and go", async () => {
+  const world = new World();
+  const { root, carol } = await world.family();
+  const key = keyOf(root);
+  const [one, other, third] = [somebody(9001), somebody(9002), somebody(9003)];
+  const pass = (statements: readonly Uint8Array[]): unknown => tell(forgeControl(key, { statements }), carol);
+  let version = 1;
+  pass([
+    say(SEEDS.admin, root, one.key, "admin", 1),
+    say(SEEDS.admin, root, other.key, "admin", version),
+    say(one.seed, root, third.key, "admin", 1),
+  ]);
+  const said = [say(SEEDS.admin, root, one.key, "admin", 1), say(one.seed, root, third.key, "revoked", 2)];
+  for (let cycle = 0; cycle < 20; cycle++) {
+    const made = Array.from({ length: 16 }, (_, i) =>
+      say(third.seed, root, somebody(cycle * 16 + i).key, "reader", cycle + 1),
+    );
+    pass([
+      say(SEEDS.admin, root, other.key, "admin", ++version),
+      say(other.seed, root, third.key, "admin", 3),
+      ...made,
+    ]);
+    pass([say(SEEDS.admin, root, other.key, "publisher", ++version)]);
+    // Each is another epoch.
+    tell(forgeRekey(SEEDS.admin, root, { parentKey: key, epoch: 1 }, said).wire, carol);
+  }
+  const told = stolen(carol).epochs.map((epoch) => epoch.told.length);
+  expect(Math.max(...told)).toBeLessThanOrEqual(4 * MOST);
+});
