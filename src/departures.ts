@@ -121,9 +121,6 @@ export class Departures {
    */
   noteTold(epoch: Epoch, names: ReadonlySet<string>): void {
     this.note();
-    for (const { told } of this.#keyring.epochs) {
-      for (const [participant, at] of told) if (this.#departed.get(participant) !== at) told.delete(participant);
-    }
     for (const participant of this.#statements.outBy(names)) {
       const departed = this.#departed.get(participant);
       if (departed !== undefined) epoch.told.set(participant, departed);

@@ -97,7 +97,7 @@ describe("an admin that revoked everybody", () => {
     const maxWireBytes = 16 * 1024;
     const { root, carol } = await world.family({ all: { maxWireBytes } });
     const key = keyOf(root);
-    const members = Array.from({ length: 100 }, (_, i) => somebody(i).key);
+    const members = Array.from({ length: 200 }, (_, i) => somebody(i).key);
     const spread = (statements: readonly Uint8Array[]): void => {
       for (let i = 0; i < statements.length; i += 40) {
         tell(forgeControl(key, { statements: statements.slice(i, i + 40) }), root, carol);
@@ -114,6 +114,7 @@ describe("an admin that revoked everybody", () => {
     await world.told(root, "publish");
     await vi.advanceTimersByTimeAsync(60_000);
     const [event] = await world.told(root, "publish");
+    expect(rosterOf(carol)).not.toEqual(rosterOf(root));
     for (const message of event?.messages ?? []) tell(message.wire, carol);
     expect(rosterOf(carol)).toEqual(rosterOf(root));
     for (const topic of [root, carol]) expect(topic.rekeyWanted).toBeUndefined();
@@ -170,6 +171,25 @@ describe("a removal of which those who send know", () => {
       for (const topic of [root, third, carol, bob]) expect(overheard(topic, dave)).toBe("UNKNOWN_TOPIC_KEY");
     },
   );
+});
+
+describe("two admins of whom one does not know that a third is one no more", () => {
+  it("do not undo each other's repairs: each says also why those are no admins who keep somebody out", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    const second = await world.create();
+    tell(pair(root, second, "admin").wire, admin, carol, bob);
+    const removal = admin.revoke(bob.publicKey).wire;
+    root.admit(admin.publicKey, { role: "publisher", keep: "none" });
+    tell(removal, second, carol, root);
+    tell(second.rekey().wire, root, carol);
+    expect([roleOf(root, bob), roleOf(second, bob)]).toEqual(["publisher", undefined]);
+    expect(root.rekeyWanted).toBe("removal-lost");
+    tell(root.rekey().wire, second, carol, bob);
+    expect([roleOf(second, bob), roleOf(second, admin)]).toEqual(["publisher", "publisher"]);
+    expect([root, second].map((topic) => topic.rekeyWanted)).toEqual([undefined, undefined]);
+    expect(tell(bob.encode("here"), root, second, carol)).toEqual(["here", "here", "here"]);
+  });
 });
 
 describe("an admin that is made less than one, where that rekey lost", () => {
