@@ -215,3 +215,11 @@ it("of who left by the words of a rekey no more is remembered than there are who
   const told = stolen(carol).epochs.map((epoch) => epoch.told.length);
   expect(Math.max(...told)).toBeLessThanOrEqual(4 * MOST);
 });
+
+it("of somebody who renews its wrap key again and again, only the newest is kept to be published again", async () => {
+  const world = new World();
+  const { root, carol } = await world.family();
+  const before = stolen(root).rooted?.unsettled.length as number;
+  for (let i = 0; i < 5; i++) tell(carol.renewWrapKey().wire, root);
+  expect(stolen(root).rooted?.unsettled).toHaveLength(before + 1);
+});
