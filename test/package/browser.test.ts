@@ -20,7 +20,7 @@ const LAUNCH_ARGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const MAX_CORE_BYTES = 52_000;
+const MAX_CORE_BYTES = 54_000;
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
