@@ -477,16 +477,17 @@ export class Rooted {
       const hint = Participant.hintOf(participantOf(member));
       return [{ identityKey: wrap.identityKey, wrapKey: wrap.wrapKey, hint }];
     });
-    const [waiting, urgent] = [true, false].map((waits) =>
-      staged.roles.filter((one) => mayWait.has(one.hash) === waits),
-    ) as [RoleStatement[], RoleStatement[]];
+    const waiting = staged.roles.filter((one) => mayWait.has(one.hash));
+    const urgent = staged.roles.filter((one) => !mayWait.has(one.hash));
     const said = distinct([...this.#chain(this.#self), ...urgent.map(({ bytes }) => bytes)]);
     let length = lengthOf(said) + mostRekeyBytes(recipients.length);
     this.#expectFits(length);
     const grounds = reason === "repair" ? this.#grounds() : this.#whyOut();
     for (const bytes of distinct([...said, ...waiting.map(({ bytes }) => bytes), ...grounds]).slice(said.length)) {
-      length += lengthOf([bytes]);
-      if (this.#fits(length)) said.push(bytes);
+      const more = lengthOf([bytes]);
+      if (!this.#fits(length + more)) continue;
+      length += more;
+      said.push(bytes);
     }
     const changes = this.#add(staged, now, false);
     const { rekey, key } = makeRekey(this.#identity, this.topicId, under, {
