@@ -109,6 +109,8 @@ export interface SavedRooted extends SavedDepartures {
   readonly winner: string | undefined;
   readonly rejoinSecrets: readonly RejoinSecret[];
   readonly settled: readonly string[];
+  /** The epoch under which somebody was answered by us who may not have known all. */
+  readonly answeredIn: string | undefined;
   readonly unsettled: readonly SavedUnsettled[];
   /** Whose newest wrap key is doubted. */
   readonly doubted: readonly string[];
@@ -180,6 +182,8 @@ export class Rooted {
   readonly #departures: Departures;
   /** Epochs of whose issuer we know, or knew, just what it did; or of which an admin told us all. */
   readonly #settled = new Set<string>();
+  /** The epoch that counted when we answered somebody last, and may not have known all that its issuer did. */
+  #answeredIn: string | undefined;
   /** What others may not know: since the last time that the issuer of the epoch that counts knew just what we did. */
   readonly #unsettled = new UnsettledStatements();
   /** Under which epoch the statements that are retained were sealed last, by the names that they are retained under. */
@@ -1033,6 +1037,7 @@ export class Rooted {
     const key = this.#keyring.current;
     if (winner === undefined || key === undefined) throw new MissingTopicKeyError("unusable");
     const head = winner.head === undefined ? fromHex(winner.id) : formatHead(winner.head);
+    if (winner.head !== undefined && winner.agreedAt === undefined) this.#answeredIn = winner.id;
     const statements = this.#statementsWithin(head.length + KEY_BYTES * this.roots.length);
     const secret = this.#rejoinSecrets.of(winner.id);
     return {
@@ -1167,6 +1172,11 @@ export class Rooted {
     this.#unsettled.clear();
     const untold = this.statements.encoded().filter((bytes) => !told.has(statementHash(bytes)));
     for (const bytes of untold.slice(0, MAX_REPUBLISHED)) this.#unsettled.add(statementHash(bytes), bytes, false);
+    // What we learn only now, those whom we answered before do not know, and take themselves for told all.
+    if (this.#answeredIn !== undefined && this.#answeredIn === this.#winner?.id) {
+      const learned = [...staged.roles.map((one) => one.bytes), ...[...staged.wraps.values()].map(formatRenewal)];
+      for (const bytes of learned) this.#unsettled.add(statementHash(bytes), bytes, false);
+    }
     return { adopted: this.#winner === epoch, changes };
   }
 
@@ -1254,6 +1264,7 @@ export class Rooted {
       rejoinSecrets: this.#rejoinSecrets.saved(),
       ...this.#departures.saved(),
       settled: [...this.#settled],
+      answeredIn: this.#answeredIn,
       unsettled: [...this.#unsettled],
       doubted: [...this.#doubted],
       sealedUnder: [...this.#sealedUnder],
@@ -1266,6 +1277,7 @@ export class Rooted {
     this.#rejoinSecrets.restore(saved.rejoinSecrets);
     this.#departures.restore(saved);
     for (const id of saved.settled) this.#settled.add(id);
+    this.#answeredIn = saved.answeredIn;
     this.#unsettled.restore(saved.unsettled);
     for (const participant of saved.doubted) this.#doubted.add(participant);
     for (const [name, epoch] of saved.sealedUnder) this.#sealedUnder.set(name, epoch);

@@ -215,6 +215,7 @@ const rooted = record<SavedRooted>({
   rejoinSecrets: list(rejoinSecret, MAX_REJOIN_SECRETS + 1),
   digests: list(name, MAX_DIGESTS),
   settled: list(epochId),
+  answeredIn: optional(epochId),
   unsettled: list(record<SavedUnsettled>({ bytes: statement }), MAX_REPUBLISHED),
   digestsBefore: counted,
   departed: list(pair(name, counted)),

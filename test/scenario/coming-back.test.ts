@@ -263,6 +263,28 @@ describe("something is missing for 30 seconds", () => {
   });
 });
 
+describe("an admin that is asked, and does not know all itself", () => {
+  it("tells later what it learns: whom it answered takes itself for told all", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    const dave = await world.create();
+    // His admission is lost on the way to all but Bob; the root's rekey says that there is something.
+    spread(pair(root, dave), bob);
+    spread(root.rekey(), admin, carol, bob);
+    take(admin.constructReply(carol.constructIntro()), carol);
+    await pass(world, MINUTE);
+    expect(await world.told(carol, "introduction-wanted")).toEqual([]);
+    await world.eventsOf(admin);
+    take(root.constructReply(admin.constructIntro()), admin);
+    await pass(world, MINUTE);
+    const [event] = await world.told(admin, "publish");
+    for (const message of event?.messages ?? []) spread(message, carol);
+    expect(roleOf(carol, dave)).toBe("publisher");
+    // Who knew all, or answered nobody, tells nothing of it.
+    for (const topic of [root, bob, dave]) expect(await world.told(topic, "publish")).toEqual([]);
+  });
+});
+
 describe("a device that comes back with a proof", () => {
   it("is answered without a person, and to the wrap key that it had", async () => {
     const world = new World();

@@ -28,6 +28,7 @@ export async function memberOf(state: MemberState, listener: (event: TopicEvent)
     rejoinSecrets: [{ id, epoch: 0, secret, recipients: new Uint8Array(0), issuer: undefined, since: NOW }],
     digests: [toHex(statements.digest)],
     settled: [],
+    answeredIn: undefined,
     unsettled: [],
     digestsBefore: 0,
     departed: [],
