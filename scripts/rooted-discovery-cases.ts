@@ -607,6 +607,21 @@ function refusedByContent(): RootedReplyCase[] {
     fresh.bad("MALFORMED_MESSAGE", "a topic key of generation 0 that the commitment does not name", {
       head: commitmentOf(OTHER_TOPIC_KEY),
     }),
+    fresh.bad("MALFORMED_MESSAGE", "another first key, which the salt does not follow from", {
+      topicKey: OTHER_TOPIC_KEY,
+      head: commitmentOf(OTHER_TOPIC_KEY),
+      rejoinSecret: rejoinSecretOf(OTHER_TOPIC_KEY),
+    }),
+    fresh.bad("MALFORMED_MESSAGE", "the same of a later generation, which names no key", {
+      generation: 1,
+      topicKey: OTHER_TOPIC_KEY,
+      head: commitmentOf(OTHER_TOPIC_KEY),
+    }),
+    member.bad("MALFORMED_MESSAGE", "coming back: another first key, which the salt does not follow from", {
+      topicKey: member.wrapped(OTHER_TOPIC_KEY),
+      head: commitmentOf(OTHER_TOPIC_KEY),
+      rejoinSecret: NONE,
+    }),
     member.bad("MALFORMED_MESSAGE", "coming back: a topic key that the head does not name, wrapped once more", {
       ...ofEpoch(one),
       topicKey: member.wrapped(OTHER_TOPIC_KEY),
