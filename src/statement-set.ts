@@ -459,10 +459,8 @@ export class StatementSet implements Iterable<RoleStatement> {
   whyNot(participant: string, seen = new Set<string>()): RoleStatement[] {
     if (seen.has(participant)) return [];
     seen.add(participant);
-    const { revokedBy, statement } = this.roster.get(participant) ?? {};
-    if (revokedBy !== undefined) return [revokedBy];
-    // An admin that is one no more, but is something else.
-    if (statement !== undefined) return [statement];
+    const decisive = this.#decisive(participant);
+    if (decisive !== undefined) return [decisive];
     return this.about(participant).flatMap(({ issuer }) => this.whyNot(issuer, seen));
   }
 
@@ -471,21 +469,21 @@ export class StatementSet implements Iterable<RoleStatement> {
     const out = new Set<string>();
     const found: string[] = [];
     for (const subject of this.subjects()) {
-      const { revokedBy, statement } = this.roster.get(subject) ?? {};
-      const decisive = revokedBy ?? statement;
+      const decisive = this.#decisive(subject);
       if (decisive !== undefined && names.has(decisive.hash)) found.push(subject);
     }
     for (let one = found.pop(); one !== undefined; one = found.pop()) {
       if (out.has(one)) continue;
       out.add(one);
-      for (const { subject } of this.by(one)) if (this.#isUndecided(subject)) found.push(subject);
+      for (const { subject } of this.by(one)) if (this.#decisive(subject) === undefined) found.push(subject);
     }
     return out;
   }
 
-  #isUndecided(subject: string): boolean {
+  /** What revoked somebody, or else decided it: also of an admin that is one no more, but is something else. */
+  #decisive(subject: string): RoleStatement | undefined {
     const { revokedBy, statement } = this.roster.get(subject) ?? {};
-    return revokedBy === undefined && statement === undefined;
+    return revokedBy ?? statement;
   }
 
   /** Names what the roster now rests on: who has another digest lacks something, or knows something more. */

@@ -1006,9 +1006,10 @@ export class Topic {
 
   /** What others may not know is published after a while, unless somebody else does: admins first, by rank. */
   #noteSpread(rooted: Rooted, events: TopicEvent[], now: number): void {
-    const rekey = this.#ownRekey?.epoch === rooted.winner?.id ? this.#ownRekey : undefined;
+    const isRekeyDue = this.#ownRekey?.isUnspread === true && this.#ownRekey.epoch === rooted.winner?.id;
+    const rekey = isRekeyDue ? this.#ownRekey : undefined;
     const most = rooted.hasToSpread ? this.#clock.left : 0;
-    if (rekey?.isUnspread !== true && most === 0) {
+    if (rekey === undefined && most === 0) {
       this.#spreadAt = undefined;
       return;
     }
@@ -1017,7 +1018,7 @@ export class Topic {
     if (now < this.#spreadAt) return;
     this.#spreadAt = undefined;
     const messages = rooted.spread(most).map((control) => this.#seal(control));
-    if (rekey?.isUnspread === true) {
+    if (rekey !== undefined) {
       rekey.isUnspread = false;
       messages.unshift({ name: rekey.name, wire: rekey.wire });
     }
