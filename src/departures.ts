@@ -128,16 +128,21 @@ export class Departures {
   }
 
   /**
-   * Whether somebody who left the roster may have been given the key of an epoch by an admin who did not know that: the issuer of the epoch,
-   * and of those before it, did not know of it, as far as can be told.
+   * Says of each whether it left the roster, and may have been given the key of an epoch by an admin who did not know that: the issuer of
+   * the epoch, and of those before it, did not know of it, as far as can be told.
    */
-  mayHaveBeenGiven(participant: string, epoch: Epoch): boolean {
-    const departed = this.#departed.get(participant);
-    if (departed === undefined) return false;
+  whoMayHaveBeenGiven(epoch: Epoch): (participant: string) => boolean {
+    let known = -1;
+    const told: ReadonlyMap<string, number>[] = [];
     for (const at of this.#keyring.withAncestors(epoch)) {
-      if ((at.agreedAt ?? -1) >= departed || at.told.get(participant) === departed) return false;
+      known = Math.max(known, at.agreedAt ?? -1);
+      if (at.told.size > 0) told.push(at.told);
     }
-    return true;
+    return (participant) => {
+      const departed = this.#departed.get(participant);
+      if (departed === undefined || departed <= known) return false;
+      return !told.some((one) => one.get(participant) === departed);
+    };
   }
 
   /** Notes a rekey of ours, before its digest: with a removal in it, or after one, which it then stands for. */

@@ -155,19 +155,21 @@ export class UnknownTopicKeyError extends StringphoneError {
   readonly keyId: Uint8Array;
   /** Whether the message was kept. */
   readonly isKept: boolean;
-  constructor(keyId: Uint8Array, isKept = false) {
+  constructor(keyId: Uint8Array, isKept = false, isRemoved = false) {
     super(
-      isKept
-        ? "the message is sealed under a key that is not known yet: it is kept until the key comes, then call decodeKept()"
-        : "the message is sealed under another topic key than ours: if it is the newer one, ask for it with constructIntro()",
+      isRemoved
+        ? "the message is sealed under a key that is not known: we were removed from this topic, and get none of the newer ones"
+        : isKept
+          ? "the message is sealed under a key that is not known yet: it is kept until the key comes, then call decodeKept()"
+          : "the message is sealed under another topic key than ours: if it is the newer one, ask for it with constructIntro()",
     );
     this.keyId = keyId;
     this.isKept = isKept;
   }
 
   /** @internal Makes one without a stack, as of all that anybody can send at any rate. */
-  static withoutStack(keyId: Uint8Array, isKept: boolean): UnknownTopicKeyError {
-    return withoutStack(() => new UnknownTopicKeyError(keyId, isKept));
+  static withoutStack(keyId: Uint8Array, isKept: boolean, isRemoved: boolean): UnknownTopicKeyError {
+    return withoutStack(() => new UnknownTopicKeyError(keyId, isKept, isRemoved));
   }
 }
 named(UnknownTopicKeyError, "UnknownTopicKeyError");
@@ -176,16 +178,16 @@ named(UnknownTopicKeyError, "UnknownTopicKeyError");
 export class DecryptionError extends StringphoneError {
   readonly code = "DECRYPTION_FAILED";
 
-  private constructor() {
-    super("the message does not open: it was forged or damaged, or sealed for another context");
+  private constructor(message = "the message does not open: it was forged or damaged, or sealed for another context") {
+    super(message);
   }
 
   /**
    * @internal Makes one without a stack: anybody can send junk at any rate, and V8 takes longer to walk the
    * stack than libsodium to refuse the junk.
    */
-  static withoutStack(): DecryptionError {
-    return withoutStack(() => new DecryptionError());
+  static withoutStack(message?: string): DecryptionError {
+    return withoutStack(() => new DecryptionError(message));
   }
 }
 named(DecryptionError, "DecryptionError");
@@ -237,11 +239,14 @@ named(ForbiddenError, "ForbiddenError");
  */
 export class DependantsError extends StringphoneError {
   readonly code = "DEPENDANTS";
-  /** The public keys of those whom it admitted, and nobody of a smaller rank. */
+  /**
+   * The public keys of those whom it admitted, and nobody of a smaller rank. With an admin among them those stay, or go, whom that one
+   * admitted in turn.
+   */
   readonly dependants: readonly Uint8Array[];
   constructor(dependants: readonly Uint8Array[]) {
     super(
-      `the roles of ${dependants.length} others rest on this admin: say with "keep" whether "all", "none", or which of them stay`,
+      `the roles of ${dependants.length} others rest on this admin, and on those of them who are admins perhaps others in turn: say with "keep" whether "all", "none", or which of them stay`,
     );
     this.dependants = dependants;
   }
@@ -376,11 +381,11 @@ export class IntroductionReplyError extends StringphoneError {
 }
 named(IntroductionReplyError, "IntroductionReplyError");
 
-/** A reply to somebody else's introduction, or to one of ours that ended. Ignore it, or introduce yourself again. */
+/** A reply to somebody else's introduction, or to one of ours that ended. Ignore it: whoever waits introduces itself now and then anyway. */
 export class ForeignReplyError extends StringphoneError {
   readonly code = "FOREIGN_REPLY";
   constructor(
-    message = "the reply answers no introduction of ours that is still open: ignore it, or call constructIntro() again",
+    message = "the reply answers no introduction of ours that is still open: ignore it, it is for somebody else or came too late",
   ) {
     super(message);
   }

@@ -224,12 +224,18 @@ export class Keyring {
     this.use(undefined);
   }
 
-  /** All of it, with secrets. */
   /** An epoch and those before it, as far as parents are known. */
   *withAncestors(epoch: Epoch): Iterable<Epoch> {
-    for (let at: Epoch | undefined = epoch; at !== undefined; at = this.epoch(at.parent ?? "")) yield at;
+    for (let at: Epoch | undefined = epoch; at !== undefined; at = this.#parentOf(at)) yield at;
   }
 
+  /** One that was forgotten may come again with another number, by a rekey that nobody can open: then it is the parent of nothing. */
+  #parentOf({ parent, number }: Epoch): Epoch | undefined {
+    const before = parent === undefined ? undefined : this.#epochs.get(parent);
+    return before?.number === number - 1 ? before : undefined;
+  }
+
+  /** All of it, with secrets. */
   saved(now: number): SavedEpoch[] {
     return [...this.#epochs.values()].map(({ keys, leftAt, told, ...epoch }) => ({
       ...epoch,
@@ -247,11 +253,6 @@ export class Keyring {
         keys: keys && Generations.restore(keys, now),
         leftAt: left === undefined ? undefined : now - left,
       });
-    }
-    // Who goes from one to the one before comes to an end.
-    for (const { parent, number } of this.#epochs.values()) {
-      const before = parent === undefined ? undefined : this.#epochs.get(parent);
-      if (before !== undefined && before.number >= number) throw new RangeError("an epoch is not after its parent");
     }
     const used = sending === undefined ? undefined : this.#epochs.get(sending);
     if (sending !== undefined && used?.keys === undefined) throw new RangeError("the key to send under is missing");

@@ -144,7 +144,10 @@ export interface LoadOptions extends Omit<TopicOptions, "seed" | "topicKey" | "n
 export interface AdmitOptions {
   /** `publisher` sends and reads, `reader` only reads, `admin` also admits, revokes and rekeys. Default: the role that it has, else `publisher`. */
   readonly role?: Role;
-  /** What people call it: at most 64 bytes, without control characters. All participants see it. Default: what it was called. */
+  /**
+   * What people call it: at most 64 bytes, without control characters. All participants see it. Default: what
+   * it is called on the roster, else what it calls itself. A root has no name, whatever is said here.
+   */
   readonly name?: string;
   /**
    * Where this makes an admin less than one: of those whose role rests on it, who stays. Public keys (32 bytes each), or `all` or `none`

@@ -271,11 +271,13 @@ export class Rooted {
    * Says what somebody may do. Who is made less than an admin was one: what it said is to be said again, and an epoch starts.
    *
    * @param content.keep of those whose role rests on such a one: who keeps it
+   * @param content.isIntroduced whether it is to be told all by a reply
    * @throws ForbiddenError when that is not ours to say
+   * @throws MessageTooLargeError when the reply would not fit
    */
   admit(
     subjectKey: Uint8Array,
-    content: { role: Role; name: string; wrap: WrapStatement | undefined; keep: Keep },
+    content: { role: Role; name: string; wrap: WrapStatement | undefined; keep: Keep; isIntroduced: boolean },
     clock: number,
     now: number,
   ): { control: Control; changes: Change[] } {
@@ -296,6 +298,8 @@ export class Rooted {
     if (this.statements.get(this.#self, subject) === undefined) this.#expectRoom(1);
     const version = this.#nextVersion(subject, role);
     const signed = signRole(this.#identity, this.topicId, { subjectKey, version, role, name, head, wrap });
+    if (content.isIntroduced)
+      this.#expectFits(this.#replyBytes([...this.statements.encodedByNeed().needed, signed.bytes]));
     const staged = this.statements.stage([signed.bytes]);
     const after = this.statements.rosterWith(staged);
     if (!isSaid && after.get(subject)?.statement?.hash !== signed.hash && !this.statements.roots.includes(subject)) {
@@ -634,7 +638,7 @@ export class Rooted {
   // ——— What others say ———
 
   /**
-   * Applies a control message that opened under `under`.
+   * Applies a control message that opened under `under`. Gives `undefined` where all of it was known.
    *
    * @throws MalformedMessageError, BadSignatureError, UntrustedKeyError, InvalidKeyError; then nothing changed
    */
@@ -643,7 +647,7 @@ export class Rooted {
     under: FoundKey,
     clock: number,
     now: number,
-  ): Change[] {
+  ): Change[] | undefined {
     const rekey = content.rekey === undefined ? undefined : parseRekey(content.rekey);
     const staged = this.statements.stage(content.statements);
     const said = content.statements.at(-1);
@@ -651,9 +655,11 @@ export class Rooted {
     const changes = this.#add(staged, now, false, under.epoch === this.#winner);
     const known = rekey && this.#keyring.epoch(epochIdOf(rekey));
     if (rekey === undefined && said !== undefined) this.#noteSealed(nameOf(statementHash(said)), under.epoch);
+    // A copy, which anybody can send at any rate: there is nothing to conclude.
+    if (opened === undefined && staged.roles.length === 0 && staged.wraps.size === 0) return undefined;
     if (rekey !== undefined && opened !== undefined) {
       const key = opened.result === "opened" ? opened.key : undefined;
-      if (known !== undefined && key !== undefined) this.#replaceKeys(known, new Generations(key), true);
+      if (known !== undefined && key !== undefined) this.#prove(known, new Generations(key), now);
       const epoch = known ?? this.#addEpoch(headOf(rekey), under.epoch, key && new Generations(key), now);
       if (known === undefined) this.#departures.noteTold(epoch, staged.names);
       if (opened.result === "opened") {
@@ -872,6 +878,7 @@ export class Rooted {
     this.#departures.note();
     if (isNew) this.#unsettled.unspread();
     if (isAgreed) this.#unsettled.clear();
+    if (isNew) this.#doubtUnsettled();
     for (const id of this.#settled) if (this.#keyring.epoch(id) === undefined) this.#settled.delete(id);
     const sending = winner !== undefined && this.#mayUse(winner) ? winner : undefined;
     this.#send(sending, now);
@@ -879,12 +886,21 @@ export class Rooted {
     return changes;
   }
 
+  /** Whoever was removed by the rekey of this epoch may have said it, to us before we heard of that: it is to be said again. */
+  #doubtUnsettled(): void {
+    for (const { bytes } of this.#unsettled) {
+      const statement = parseStatement(bytes);
+      if (!isRoleStatement(statement) && statement.identity !== this.#self) this.#doubted.add(statement.identity);
+    }
+  }
+
   /** Sends under an epoch from now on, and never again under the one before; or under none for the time being. */
   #send(sending: Epoch | undefined, now: number): void {
     const before = this.#keyring.sending;
     if (before !== undefined && before !== sending) before.isRetired = true;
-    if (sending !== undefined) {
-      for (const epoch of this.#keyring.epochs) if (epoch !== sending) epoch.leftAt ??= now;
+    // Also while we are silent: the key before is still known to whoever was removed. Not where it is the last that we have.
+    if (this.#winner?.keys !== undefined) {
+      for (const epoch of this.#keyring.epochs) if (epoch !== this.#winner) epoch.leftAt ??= now;
     }
     this.#keyring.use(sending);
   }
@@ -908,10 +924,10 @@ export class Rooted {
   /** Who has or may have the key of the epoch that counts, and is not on the roster. */
   *#formerHolders(epoch: Epoch): Iterable<string> {
     const hints = hintsOf(recipientsOf(epoch));
+    const mayHaveBeenGiven = this.#departures.whoMayHaveBeenGiven(epoch);
     for (const participant of this.statements.subjects()) {
       if (this.isMember(participant)) continue;
-      if (this.#departures.mayHaveBeenGiven(participant, epoch) || this.#wasGiven(participant, epoch, hints))
-        yield participant;
+      if (mayHaveBeenGiven(participant) || this.#wasGiven(participant, epoch, hints)) yield participant;
     }
   }
 
@@ -1036,9 +1052,8 @@ export class Rooted {
     const winner = this.#winner;
     const key = this.#keyring.current;
     if (winner === undefined || key === undefined) throw new MissingTopicKeyError("unusable");
-    const head = winner.head === undefined ? fromHex(winner.id) : formatHead(winner.head);
+    const statements = this.#statementsOfReply();
     if (winner.head !== undefined && winner.agreedAt === undefined) this.#answeredIn = winner.id;
-    const statements = this.#statementsWithin(head.length + KEY_BYTES * this.roots.length);
     const secret = this.#rejoinSecrets.of(winner.id);
     return {
       epoch: winner.number,
@@ -1047,15 +1062,21 @@ export class Rooted {
       salt: this.salt,
       roots: this.roots,
       statements,
-      head,
+      head: tellingOf(winner),
       rejoinSecret: secret === undefined ? new Uint8Array(0) : secret.secret,
     };
   }
 
-  /** All statements that the roster rests on, and of the others as many as a reply takes beside so many bytes. */
-  #statementsWithin(others: number): Uint8Array[] {
+  /** The most bytes of a reply with these statements. */
+  #replyBytes(statements: readonly Uint8Array[]): number {
+    const head = this.#winner === undefined ? 0 : tellingOf(this.#winner).length;
+    return REPLY_ENVELOPE_BYTES + KEY_BYTES * this.roots.length + head + lengthOf(statements);
+  }
+
+  /** All statements that the roster rests on, and of the others as many as a reply takes. */
+  #statementsOfReply(): Uint8Array[] {
     const { needed, rest } = this.statements.encodedByNeed();
-    let length = others + REPLY_ENVELOPE_BYTES + lengthOf(needed);
+    let length = this.#replyBytes(needed);
     this.#expectFits(length);
     const statements = [...needed];
     for (const bytes of rest) {
@@ -1148,8 +1169,6 @@ export class Rooted {
     now: number,
   ): { adopted: boolean; changes: Change[] } {
     const changes: Change[] = [...this.#add(staged, now, false, false), { type: "key" }];
-    // Signed by the same identity as the reply, whose fingerprint was compared.
-    if (staged.names.has(this.#renewalOf(sponsor))) this.#doubted.delete(sponsor);
     const epoch = this.#adoptEpoch(given, head, now);
     // What follows from the key is not to be believed of others, who may have made it up.
     if (given.generation === 0) this.#addRejoin(epoch, rejoinSecretOf(given.topicKey), clock);
@@ -1165,6 +1184,8 @@ export class Rooted {
     // Whose removal the admin knew, and sends under this key: it was not given that one, as far as the admin knows.
     if (epoch === this.#winnerUnder(this.roster)) this.#departures.noteTold(epoch, told);
     changes.push(...this.#settle(now));
+    // Signed by the same identity as the reply, whose fingerprint was compared.
+    if (told.has(this.#renewalOf(sponsor))) this.#doubted.delete(sponsor);
     // Whatever the issuer of the epoch that counts knew: more than what an admin knows is not to be had.
     this.#settled.add(epoch.id);
     if (this.#winner !== undefined) this.#settled.add(this.#winner.id);
@@ -1207,6 +1228,16 @@ export class Rooted {
     return this.#keyring.add({ ...first, keys, isProven }, now);
   }
 
+  /** The first key of an epoch came, of which a reply had told: where it leads to what that gave, it stays with that generation. */
+  #prove(epoch: Epoch, keys: Generations, now: number): void {
+    const told = epoch.keys;
+    if (told !== undefined && told.sending > 0) {
+      const given = { generation: told.sending, topicKey: told.sendingKey.bytes };
+      if (this.#leadsTo(keys, false, given)) keys.adopt(told.sending, now);
+    }
+    this.#replaceKeys(epoch, keys, true);
+  }
+
   #replaceKeys(epoch: Epoch, keys: Generations, isProven: boolean): void {
     epoch.keys?.wipe();
     epoch.keys = keys;
@@ -1220,7 +1251,11 @@ export class Rooted {
    *
    * @throws MalformedMessageError where they are proven, and lead elsewhere
    */
-  #leadsTo(keys: Generations, isProven: boolean, { generation, topicKey }: ReplyContent): boolean {
+  #leadsTo(
+    keys: Generations,
+    isProven: boolean,
+    { generation, topicKey }: Pick<ReplyContent, "generation" | "topicKey">,
+  ): boolean {
     if (generation > keys.last) return false;
     if (generation < keys.oldest) return isProven;
     const own = keys.keyAt(generation).bytes;
@@ -1282,6 +1317,11 @@ export class Rooted {
     for (const participant of saved.doubted) this.#doubted.add(participant);
     for (const [name, epoch] of saved.sealedUnder) this.#sealedUnder.set(name, epoch);
   }
+}
+
+/** What a reply tells of an epoch: its head, or the commitment of a topic's first key. */
+function tellingOf({ head, id }: Epoch): Uint8Array {
+  return head === undefined ? fromHex(id) : formatHead(head);
 }
 
 /** The id of the epoch that a reply tells of. */

@@ -227,6 +227,7 @@ export class StatementSet implements Iterable<RoleStatement> {
     const wraps = new Map<string, WrapStatement>();
     const links = new Map<string, RoleStatement>();
     const spokenOf = new Set<string>();
+    const weakest = new Map<string, RoleStatement | undefined>();
     const newestOf = (identity: string) => wraps.get(identity) ?? this.#wraps.get(identity);
     const isNews = (wrap: WrapStatement) => isNewerWrap(wrap, newestOf(wrap.identity));
     const takeWrap = (wrap: WrapStatement) => {
@@ -245,11 +246,11 @@ export class StatementSet implements Iterable<RoleStatement> {
             ? statement.role === "revoked" && (this.knows(subject) || spokenOf.has(subject))
             : this.chainOf(issuer, links) !== undefined;
         if (!mayCount) return true;
-        const held = this.get(issuer, subject);
         const isLink = this.#isLink(statement, links);
-        if (!isLink && held !== undefined && !outranks(statement, held, bySmallerHash)) {
+        if (!isLink && this.#isTooWeak(statement, weakest)) {
           // Its wrap key may be news all the same, and what is known must not hang on the order.
-          if (statement.wrap !== undefined && isNews(statement.wrap)) takeWrap(statement.wrap);
+          const isKnown = this.knows(subject) || spokenOf.has(subject);
+          if (isKnown && statement.wrap !== undefined && isNews(statement.wrap)) takeWrap(statement.wrap);
           return false;
         }
         verifyRole(this.scope, statement);
@@ -266,22 +267,39 @@ export class StatementSet implements Iterable<RoleStatement> {
     return { roles, wraps, links, names: seen };
   }
 
+  /**
+   * Whether a statement would not be kept, so that its signature need not be checked: the broker could repeat thousands.
+   *
+   * @param weakest of who says as much as it may, what would go first: found once
+   */
+  #isTooWeak(statement: RoleStatement, weakest: Map<string, RoleStatement | undefined>): boolean {
+    const { issuer, subject } = statement;
+    const held = this.get(issuer, subject);
+    if (held !== undefined) return !outranks(statement, held, bySmallerHash);
+    if (!weakest.has(issuer)) {
+      const isFull = this.countBy(issuer) >= MAX_STATEMENTS_PER_ISSUER;
+      weakest.set(issuer, isFull ? this.by(issuer).reduce((a, b) => (byVersion(a, b) < 0 ? a : b)) : undefined);
+    }
+    const first = weakest.get(issuer);
+    return first !== undefined && byVersion(statement, first) < 0;
+  }
+
   /** Makes what was staged a part of the set. Says whether anything changed. */
   add(staged: Staged): boolean {
     const { roles, wraps, links } = staged;
-    let changed = false;
     for (const [subject, link] of links) this.#links.set(subject, link);
-    for (const statement of roles) changed = this.#add(statement) || changed;
+    const foreseen = this.#foreseen;
+    const isNewRoster = roles.filter((statement) => this.#add(statement)).length > 0;
+    if (isNewRoster) this.#forgetRoster();
+    if (isNewRoster && foreseen?.staged === staged) this.#roster = foreseen.roster;
+    let changed = isNewRoster;
     for (const wrap of wraps.values()) {
       if (!isNewerWrap(wrap, this.#wraps.get(wrap.identity))) continue;
       this.#wraps.set(wrap.identity, wrap);
+      this.#digest = undefined;
       changed = true;
     }
-    if (changed) {
-      const foreseen = this.#foreseen;
-      this.#forgetRoster();
-      if (foreseen?.staged === staged) this.#roster = foreseen.roster;
-    }
+    for (const issuer of new Set(roles.map((statement) => statement.issuer))) this.#dropWeakest(issuer);
     if (this.#links.size > MAX_ISSUERS) this.#dropIssuers();
     if (this.#names.size > MAX_STATEMENTS) this.#dropStatements();
     return changed;
@@ -355,10 +373,15 @@ export class StatementSet implements Iterable<RoleStatement> {
     byIssuer.set(issuer, statement);
     if (held !== undefined) this.#names.delete(held.hash);
     this.#names.add(statement.hash);
-    if (bySubject.size > MAX_STATEMENTS_PER_ISSUER) {
-      this.#remove([...bySubject.values()].reduce((a, b) => (byVersion(a, b) < 0 ? a : b)));
-    }
     return true;
+  }
+
+  /** Of what one issuer says, the weakest goes where it is too much. */
+  #dropWeakest(issuer: string): void {
+    const excess = this.countBy(issuer) - MAX_STATEMENTS_PER_ISSUER;
+    if (excess <= 0) return;
+    for (const statement of [...this.by(issuer)].sort(byVersion).slice(0, excess)) this.#remove(statement);
+    this.#forgetRoster();
   }
 
   /** Forgets a statement; and all of its subject, where nobody else says anything of it. Says whether it was there. */
@@ -459,31 +482,41 @@ export class StatementSet implements Iterable<RoleStatement> {
   whyNot(participant: string, seen = new Set<string>()): RoleStatement[] {
     if (seen.has(participant)) return [];
     seen.add(participant);
-    const decisive = this.#decisive(participant);
-    if (decisive !== undefined) return [decisive];
+    const [decisive, strongest] = this.#reasons(participant);
+    if (decisive !== undefined) return strongest === undefined ? [decisive] : [decisive, strongest];
     return this.about(participant).flatMap(({ issuer }) => this.whyNot(issuer, seen));
   }
 
-  /** Whom `whyNot` gives a statement with one of these names for. */
+  /** Who is not on the roster for a reason with one of these names, or because those are not who had admitted it. */
   outBy(names: ReadonlySet<string>): ReadonlySet<string> {
     const out = new Set<string>();
     const found: string[] = [];
     for (const subject of this.subjects()) {
-      const decisive = this.#decisive(subject);
-      if (decisive !== undefined && names.has(decisive.hash)) found.push(subject);
+      if (this.#reasons(subject).some((one) => names.has(one.hash))) found.push(subject);
     }
     for (let one = found.pop(); one !== undefined; one = found.pop()) {
       if (out.has(one)) continue;
       out.add(one);
-      for (const { subject } of this.by(one)) if (this.#decisive(subject) === undefined) found.push(subject);
+      for (const { subject } of this.by(one)) if (this.roster.get(subject) === undefined) found.push(subject);
     }
     return out;
   }
 
-  /** What revoked somebody, or else decided it: also of an admin that is one no more, but is something else. */
-  #decisive(subject: string): RoleStatement | undefined {
+  /**
+   * What revoked somebody, or else decided it: also of an admin that is one no more, but is something else. If that is its own word, also
+   * the admins' revocations that would hold without it, the strongest first: it can say something newer at any time.
+   */
+  #reasons(subject: string): RoleStatement[] {
     const { revokedBy, statement } = this.roster.get(subject) ?? {};
-    return revokedBy ?? statement;
+    const decisive = revokedBy ?? statement;
+    if (decisive === undefined) return [];
+    if (decisive.issuer !== subject || statement === undefined) return [decisive];
+    const holds = ({ role, version }: RoleStatement) =>
+      role === "revoked" && version >= statement.version && statement.role !== "admin";
+    const byAdmins = this.about(subject).filter(
+      (one) => one.issuer !== subject && this.roster.isAdmin(one.issuer) && holds(one),
+    );
+    return [decisive, ...byAdmins.sort((a, b) => (outranks(a, b, bySmallerHash) ? -1 : 1))];
   }
 
   /** Names what the roster now rests on: who has another digest lacks something, or knows something more. */

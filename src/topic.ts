@@ -126,6 +126,7 @@ import { Received, UnverifiedMessage } from "./received.js";
 import { unwrapReturn, wrapReturn } from "./rekey.js";
 import { type Mark, ReplayMemory } from "./replay.js";
 import { type Change, type Control, type Keep, participantOf, Rooted, saltOf } from "./rooted.js";
+import type { Role } from "./roster.js";
 import { isSignedBy, openMessage, type Position, sealControl, sealMessage } from "./sealing.js";
 import { SendingSessions } from "./sessions.js";
 import { formatState, type OwnRekey, parseState, type SavedTopic, stateErrorOf, wipeSaved } from "./state.js";
@@ -209,7 +210,7 @@ export class Topic {
   /** By the clock: when the key last stepped, or was new. */
   #steppedAt: number | undefined;
   /** Our latest rekey, until it comes back from the broker: the program may have ended before it was published, and then has to be told again. */
-  #ownRekey: (OwnRekey & { isUnspread: boolean }) | undefined;
+  #ownRekey: OwnRekey | undefined;
   /** Running time at which to publish what others may not know. */
   #spreadAt: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -670,14 +671,18 @@ export class Topic {
       topicKey.length === KEY_BYTES
         ? { topicKey: new Uint8Array(topicKey), rejoinSecret: new Uint8Array(rejoinSecret) }
         : unwrapReturn(topicKey, self, this.#wrapKeys.pairs, binding);
-    if (secrets === undefined) throw DecryptionError.withoutStack();
+    if (secrets === undefined) {
+      throw DecryptionError.withoutStack(
+        "the reply is sealed to a wrap key that we do not have: this is an old copy, or our seed was stolen; an admin has to admit() an introduction of ours",
+      );
+    }
     try {
       const checked = rooted.check({ ...content, ...secrets }, sponsor.hex);
       if (this.#rooted === undefined) this.#keyring.wipe();
       this.#rooted = rooted;
       const { adopted, changes } = rooted.adopt(checked, clock, runningTime());
       this.#newcomer.end();
-      this.#gaps.answered();
+      this.#gaps.answered(changes.some(({ type }) => type === "epoch" || type === "standing"));
       this.#after(changes);
       return adopted;
     } finally {
@@ -707,6 +712,12 @@ export class Topic {
     return this.#members.list;
   }
 
+  /** Our own role in a rooted topic: an admin answers introductions. `undefined` while we are not on the roster, or there is none. */
+  get role(): Role | undefined {
+    const role = this.#rooted?.roster.get(this.#identity.participant.hex)?.role;
+    return role === "revoked" ? undefined : role;
+  }
+
   /** Why a rekey is wanted from us, if it is: see the `rekey-wanted` event. */
   get rekeyWanted(): RekeyWant | undefined {
     return this.#rooted?.rekeyWant;
@@ -717,12 +728,13 @@ export class Topic {
    * gives for the same introduction. An admin that is made something else starts an epoch, as when it is revoked.
    *
    * @param whom an introduction, its bytes or the very object that this topic's `decode` threw, after a person compared fingerprints; or
-   *   the public key (32 bytes) or id (16 bytes) of somebody known already
+   *   the public key (32 bytes) or id (16 bytes) of somebody on the roster. Another public key is put on it, too, but its participant
+   *   gets no key before it introduces itself.
    * @throws ForbiddenError when we are no admin, or somebody of a smaller rank says otherwise; and for a root, in any role but admin
    * @throws DependantsError when an admin is made something else on whom the roles of others rest, and `keep` does not say who stays
    * @throws StaleMessageError, ClockError, BadSignatureError for an introduction, as `constructReply`
    * @throws MissingTopicKeyError while no key can be used
-   * @throws MessageTooLargeError beyond `maxWireBytes`
+   * @throws MessageTooLargeError beyond `maxWireBytes`, also of the reply to an introduction
    */
   admit(whom: Uint8Array | Introduction, options: AdmitOptions = {}): ControlMessage {
     const rooted = this.#expectRooted();
@@ -737,12 +749,15 @@ export class Topic {
     if (role !== "admin" && role !== "publisher" && role !== "reader") {
       throw new RangeError(`"role" expected "admin", "publisher" or "reader", got ${quote(role)}`);
     }
-    const { name = known?.statement?.name ?? introduced?.wire.name ?? "" } = options;
+    // Of who was revoked it is not said any more.
+    const called = known === undefined || known.role === "revoked" ? undefined : known.statement?.name;
+    const { name = called ?? introduced?.wire.name ?? "" } = options;
     expectDisplayName(name);
     const wrapBytes = introduced?.wire.wrapStatement;
     const wrap = wrapBytes === undefined || wrapBytes.length === 0 ? undefined : parseWrap(wrapBytes, subjectKey);
     const clock = this.#controlTime();
-    const said = rooted.admit(subjectKey, { role, name, wrap, keep }, clock, runningTime());
+    const content = { role, name, wrap, keep, isIntroduced: introduced !== undefined };
+    const said = rooted.admit(subjectKey, content, clock, runningTime());
     if (introduced !== undefined) this.#admitted.add(introduced.hash);
     return this.#publish(said);
   }
@@ -910,7 +925,7 @@ export class Topic {
   #publish({ control, changes }: { control: Control; changes: readonly Change[] }): ControlMessage {
     // Before anything is wiped that is past its grace.
     const message = this.#seal(control);
-    if (control.epoch !== undefined) this.#ownRekey = { epoch: control.epoch, ...message, isUnspread: false };
+    if (control.epoch !== undefined) this.#ownRekey = { epoch: control.epoch, ...message };
     this.#after(changes);
     return message;
   }
@@ -924,7 +939,8 @@ export class Topic {
     }
     if (context !== this.name)
       throw new MalformedMessageError("expected a control message in the context of the topic's name");
-    this.#after(rooted.apply(parseControl(payload), found, now ?? 0, runningTime()));
+    const changes = rooted.apply(parseControl(payload), found, now ?? 0, runningTime());
+    if (changes !== undefined) this.#after(changes);
   }
 
   /** Draws the conclusions of what changed, and tells them when nothing is left to change. */
@@ -1006,10 +1022,8 @@ export class Topic {
 
   /** What others may not know is published after a while, unless somebody else does: admins first, by rank. */
   #noteSpread(rooted: Rooted, events: TopicEvent[], now: number): void {
-    const isRekeyDue = this.#ownRekey?.isUnspread === true && this.#ownRekey.epoch === rooted.winner?.id;
-    const rekey = isRekeyDue ? this.#ownRekey : undefined;
     const most = rooted.hasToSpread ? this.#clock.left : 0;
-    if (rekey === undefined && most === 0) {
+    if (most === 0) {
       this.#spreadAt = undefined;
       return;
     }
@@ -1017,12 +1031,7 @@ export class Topic {
     this.#spreadAt ??= now + spread(rank ?? RANK_OF_OTHERS);
     if (now < this.#spreadAt) return;
     this.#spreadAt = undefined;
-    const messages = rooted.spread(most).map((control) => this.#seal(control));
-    if (rekey !== undefined) {
-      rekey.isUnspread = false;
-      messages.unshift({ name: rekey.name, wire: rekey.wire });
-    }
-    events.push({ type: "publish", messages });
+    events.push({ type: "publish", messages: rooted.spread(most).map((control) => this.#seal(control)) });
   }
 
   /** Looks again at what was kept: control messages are applied, of the others it is told when they can be read. */
@@ -1062,7 +1071,7 @@ export class Topic {
   #applyKept(payload: Uint8Array, context: string, found: FoundKey): readonly Change[] {
     if (context !== this.name || this.#rooted === undefined) return [];
     try {
-      return this.#rooted.apply(parseControl(payload), found, this.#clock.latest, runningTime());
+      return this.#rooted.apply(parseControl(payload), found, this.#clock.latest, runningTime()) ?? [];
     } catch (error) {
       if (isStringphoneError(error)) return [];
       throw error;
@@ -1100,8 +1109,18 @@ export class Topic {
     const changes = this.#rooted?.expire(now, this.#grace);
     if (changes === undefined) this.#keyring.expire(now, this.#grace);
     const events: TopicEvent[] = [];
-    if (isFirst) this.#reviewKept(events);
+    if (isFirst) {
+      this.#reviewKept(events);
+      this.#tellOwnRekey(events);
+    }
     this.#after(changes ?? [], events);
+  }
+
+  /** A rekey that may never have been published: nobody else can do it, so there is nobody to wait for. */
+  #tellOwnRekey(events: TopicEvent[]): void {
+    const rekey = this.#ownRekey;
+    if (rekey === undefined || rekey.epoch !== this.#rooted?.winner?.id) return;
+    events.push({ type: "publish", messages: [{ name: rekey.name, wire: rekey.wire }] });
   }
 
   /** Steps the key by as much as the policy says, if there is one, and as is granted. */
@@ -1162,13 +1181,14 @@ export class Topic {
 
   #expectMayPublish(): void {
     if (this.#rooted === undefined) return;
-    const role = this.#rooted.roster.get(this.#identity.participant.hex)?.role;
+    const { role } = this;
     if (role === "reader") throw new ForbiddenError("we are a reader of this topic: ask an admin for another role");
-    if (role !== "admin" && role !== "publisher") {
-      throw new ForbiddenError(
-        "we are not on the roster of this topic: an admin has to admit us, by an introduction of constructIntro()",
-      );
-    }
+    if (role !== undefined) return;
+    throw new ForbiddenError(
+      this.#rooted.isRevoked
+        ? "we were removed from this topic: whoever is to take part again needs a new seed, or an admin who admits this one again"
+        : "we are not on the roster of this topic: an admin has to admit us, by an introduction of constructIntro()",
+    );
   }
 
   /**
@@ -1232,7 +1252,7 @@ export class Topic {
       this.#budget = StepBudget.restore(saved.budget, undefined, now);
       this.#steppedAt = saved.steppedAt;
       for (const hex of saved.removed) this.#removed.add(hex);
-      this.#ownRekey = saved.ownRekey && { ...saved.ownRekey, isUnspread: true };
+      this.#ownRekey = saved.ownRekey;
       this.#spreadAt = saved.spread === undefined ? undefined : now + saved.spread;
       this.#pins.restore(saved.pins);
       this.#replays.restore(saved.replays);
@@ -1494,7 +1514,7 @@ export class Topic {
     if (rooted !== undefined && this.#gaps.open("unknown-key", runningTime())) this.#schedule();
     const id = new Uint8Array(KEY_ID_BYTES);
     writeBigEndian(id, 0, KEY_ID_BYTES, keyId);
-    throw UnknownTopicKeyError.withoutStack(id, isKept);
+    throw UnknownTopicKeyError.withoutStack(id, isKept, rooted?.isRevoked === true);
   }
 
   /** The statement that admits its sender may be underway, or lost. */
@@ -1732,6 +1752,8 @@ function expectDelivery(delivery: AnyDelivery, expected: readonly Delivery[]): a
 function replayed(reason: "seen" | "too-old"): ReplayError {
   return new ReplayError(
     reason,
-    reason === "seen" ? "this message was given before" : "this message is older than what is remembered of its sender",
+    reason === "seen"
+      ? "this message was given before"
+      : "this message is older than what is remembered of its sender, or than a load with restored",
   );
 }

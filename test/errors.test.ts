@@ -91,7 +91,7 @@ describe("errors", () => {
   });
 
   it("of an unknown key id, which anybody can send, walk no stack either", () => {
-    const error = api.UnknownTopicKeyError.withoutStack(bytes(1, 4), true);
+    const error = api.UnknownTopicKeyError.withoutStack(bytes(1, 4), true, false);
     expect(error).toMatchObject({ code: "UNKNOWN_TOPIC_KEY", keyId: bytes(1, 4), isKept: true });
     expect(error.stack).not.toContain("errors.test");
   });

@@ -27,7 +27,7 @@ it("an answer begins the intervals anew, but a wait that has begun goes on", () 
   const gaps = new Gaps();
   gaps.open("unknown-key", 0);
   const before = tellings(gaps, 0, 3).at(-1) as number;
-  gaps.answered();
+  gaps.answered(true);
   expect(gaps.nextAt).toBeUndefined();
   gaps.open("statements-differ", before + 1);
   const [first, second] = tellings(gaps, before + 1, 2) as [number, number];

@@ -38,19 +38,23 @@ it("a rekey and a reply that would be larger are refused, and nothing has change
   const root = await world.establish({ seed: SEEDS.root, maxWireBytes: MOST });
   const carol = await world.create({ seed: SEEDS.carol });
   pair(root, carol);
-  for (const publicKey of strangers(100)) root.admit(publicKey);
   const intro = carol.constructIntro();
   root.admit(intro);
+  for (const publicKey of strangers(100)) root.admit(publicKey);
   const before = stolen(root);
   expect(expectCode("MESSAGE_TOO_LARGE", () => root.constructReply(intro))).toMatchObject({ limit: MOST });
+  // Nor is anybody admitted whom no reply could tell of it.
+  const newcomer = await world.create();
+  expect(expectCode("MESSAGE_TOO_LARGE", () => root.admit(newcomer.constructIntro()))).toMatchObject({ limit: MOST });
   expect(root.rekey().wire.length).toBeLessThanOrEqual(MOST);
   expect(stolen(root).rooted?.statements).toEqual(before.rooted?.statements);
   // A rekey has one wrap for each whose wrap key is known.
-  const many = await world.establish({ seed: SEEDS.admin, maxWireBytes: MOST });
+  const large = await world.establish({ seed: SEEDS.admin });
   for (let i = 0; i < 300; i++) {
     const newcomer = await world.create();
-    many.admit(newcomer.constructIntro());
+    large.admit(newcomer.constructIntro());
   }
+  const many = await world.load(large.save(), { maxWireBytes: MOST });
   const [epoch, roster] = [many.epoch, rosterOf(many)];
   for (const act of [
     () => many.rekey(),
