@@ -37,12 +37,12 @@ export class Gaps {
   }
 
   /**
-   * Somebody answered: what is missing after that is told again, but not sooner than the first interval allows. Where the answer changed
-   * nothing, and all that was missing can be made up by anybody, it goes on being told less and less often.
+   * Somebody answered: what is missing after that is told again, but not sooner than the first interval allows. Where the answer brought
+   * nothing new, and all that was missing can be made up by anybody, it goes on being told less and less often.
    */
-  answered(isChange: boolean): void {
+  answered(isNews: boolean): void {
     const isReal = [...this.#since.keys()].some((reason) => reason !== "unknown-key" && reason !== "unknown-sender");
-    if (isChange || isReal) this.#interval = GAP_INTERVAL;
+    if (isNews || isReal) this.#interval = GAP_INTERVAL;
     this.#since.clear();
   }
 

@@ -1162,12 +1162,13 @@ export class Rooted {
     return { given, staged, head, sponsor };
   }
 
-  /** Unites what a reply says with what we know, and takes its key. Says whether its epoch counts now. */
+  /** Unites what a reply says with what we know, and takes its key. Says whether its epoch counts now, and whether anything is new. */
   adopt(
     { given, staged, head, sponsor }: CheckedReply,
     clock: number,
     now: number,
-  ): { adopted: boolean; changes: Change[] } {
+  ): { adopted: boolean; isNews: boolean; changes: Change[] } {
+    const winner = this.#winner;
     const changes: Change[] = [...this.#add(staged, now, false, false), { type: "key" }];
     const epoch = this.#adoptEpoch(given, head, now);
     // What follows from the key is not to be believed of others, who may have made it up.
@@ -1198,7 +1199,8 @@ export class Rooted {
       const learned = [...staged.roles.map((one) => one.bytes), ...[...staged.wraps.values()].map(formatRenewal)];
       for (const bytes of learned) this.#unsettled.add(statementHash(bytes), bytes, false);
     }
-    return { adopted: this.#winner === epoch, changes };
+    const isNews = this.#winner !== winner || staged.roles.length > 0 || staged.wraps.size > 0;
+    return { adopted: this.#winner === epoch, isNews, changes };
   }
 
   /** What cannot be opened counts no more when an admin says to go on without it. Otherwise one admin could shut us out by rekeys that leave us out. */

@@ -3,7 +3,7 @@
  * before, and stole bare seeds of others.
  */
 import { expect, it } from "vitest";
-import { diffieHellmanKeyPair, kemKeyPair, randomBytes } from "../../src/crypto.js";
+import { kemKeyPair, randomBytes } from "../../src/crypto.js";
 import { introductionHash, openReply, sealReply, signIntroduction } from "../../src/discovery.js";
 import { Identity } from "../../src/identity.js";
 import type { Topic } from "../../src/index.js";
@@ -28,6 +28,7 @@ import {
   forgeRekey,
   hear,
   keyOf,
+  recipientOf,
   SEEDS,
   standStill,
   stolen,
@@ -161,8 +162,7 @@ it("and for who has heard that he is removed, but has no key since: it would tak
   expect(canSpeak(carol)).toBe(false);
   const secret = all.bobs.rooted?.rejoinSecrets[0]?.secret;
   expect(replyIn(forged(all, carol.constructIntro(), secret), carol).isReturning).toBe(true);
-  const { publicKey: wrapKey } = diffieHellmanKeyPair(stolen(carol).wrapKeys[0]?.secretKey);
-  const recipients = [{ identityKey: carol.publicKey, wrapKey }];
+  const recipients = [recipientOf(carol)];
   const { wire } = forgeRekey(SEEDS.admin, carol, { parentKey: firstKey, epoch: 1, recipients }, statements);
   expect(tell(wire, carol)).toEqual([null]);
   expect(canSpeak(carol)).toBe(true);

@@ -250,6 +250,27 @@ describe("a stranger", () => {
   });
 });
 
+describe("what an admin says beyond its bound", () => {
+  it("costs its signatures once, and not again with each copy that the broker makes", async () => {
+    const world = new World();
+    const { root, carol } = await world.family();
+    const statements = Array.from({ length: 3 * MOST }, (_, i) =>
+      say(SEEDS.admin, root, somebody(i).key, "reader", 1 + (i % 7)),
+    );
+    const wire = forgeControl(root.topicKey as Uint8Array, { statements });
+    expect(hear(carol, wire)).toBeNull();
+    const said = stolen(carol).rooted?.statements;
+    counts.verify = 0;
+    expect(hear(carol, wire)).toBeNull();
+    expect(counts.verify).toBe(0);
+    expect(stolen(carol).rooted?.statements).toEqual(said);
+    // What is stronger than what is kept still comes in.
+    const one = say(SEEDS.admin, root, somebody(0).key, "reader", 9);
+    expect(hear(carol, forgeControl(root.topicKey as Uint8Array, { statements: [one] }))).toBeNull();
+    expect(carol.members.map(({ participant }) => participant.publicKey)).toContainEqual(somebody(0).key);
+  });
+});
+
 describe("a reader, or who was removed", () => {
   it("cannot cost more than a few signature checks by a control message full of wrap statements of its own", async () => {
     const world = new World();

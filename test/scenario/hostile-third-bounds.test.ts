@@ -11,6 +11,7 @@ import {
   forgeRekey,
   hear,
   keyOf,
+  recipientOf,
   SEEDS,
   say,
   somebody,
@@ -177,8 +178,7 @@ it("and who left is known to have left since then, also where more happens after
   expect(canSpeak(carol)).toBe(false);
   // A rekey that carries nothing: that its issuer knew of the removal, its digest alone tells, which is not Carol's latest any more.
   const digest = fromHex(stolen(root).rooted?.digests.at(-1) as string);
-  const { publicKey: wrapKey } = diffieHellmanKeyPair(stolen(carol).wrapKeys[0]?.secretKey);
-  const recipients = [{ identityKey: carol.publicKey, wrapKey }];
+  const recipients = [recipientOf(carol)];
   const { wire } = forgeRekey(SEEDS.root, root, { parentKey, epoch: 2, recipients, digest });
   for (let i = 12; i < 15; i++) tell(admin.admit(somebody(i).key).wire, carol);
   tell(wire, carol);

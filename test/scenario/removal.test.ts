@@ -16,12 +16,12 @@ import {
   keyOf,
   pair,
   permutations,
+  recipientOf,
   roleOf,
   rosterOf,
   SEEDS,
   say,
   standStill,
-  stolen,
   take,
   tell,
   World,
@@ -476,10 +476,7 @@ describe("a hostile admin", () => {
     const { root, admin, carol, bob } = await world.family();
     const accomplice = await world.create({ seed: bytes(0x41) });
     const oldKey = keyOf(root);
-    const recipients = [carol, bob].map((topic) => {
-      const wrap = stolenWrapKey(topic);
-      return { identityKey: topic.publicKey, wrapKey: wrap };
-    });
+    const recipients = [carol, bob].map(recipientOf);
     const version = MAX_STATEMENT_VERSION;
     const said = [
       forgeStatement(SEEDS.admin, root, { subjectKey: carol.publicKey, version, role: "revoked" }),
@@ -528,11 +525,7 @@ describe("a hostile admin", () => {
     const world = new World();
     const { root, admin, carol, bob } = await world.family();
     const wrong = diffieHellmanKeyPair().publicKey;
-    const recipients = [
-      { identityKey: root.publicKey, wrapKey: stolenWrapKey(root) },
-      { identityKey: carol.publicKey, wrapKey: stolenWrapKey(carol) },
-      { identityKey: bob.publicKey, wrapKey: wrong },
-    ];
+    const recipients = [recipientOf(root), recipientOf(carol), { identityKey: bob.publicKey, wrapKey: wrong }];
     const { wire } = forgeRekey(SEEDS.admin, root, { parentKey: keyOf(root), epoch: 1, recipients });
     expect(tell(wire, root, carol, bob)).toEqual([null, null, null]);
     for (const topic of [root, carol]) expect(await world.told(topic, "bad-rekey")).toEqual([]);
@@ -552,12 +545,6 @@ describe("a hostile admin", () => {
     expect(tell(bob.encode("back"), root, carol)).toEqual(["back", "back"]);
   });
 });
-
-/** The public wrap key of somebody, as its own announcement says. */
-function stolenWrapKey(topic: Topic): Uint8Array {
-  const [newest] = stolen(topic).wrapKeys;
-  return diffieHellmanKeyPair(newest?.secretKey).publicKey;
-}
 
 describe("leaving", () => {
   it("needs nobody's leave, and the next rekey takes the key away", async () => {

@@ -1,7 +1,7 @@
 /** A rooted topic among a few devices, on a channel that a test holds in its hands: it gives each message to whom it wants, when it wants. */
 import { afterEach, beforeEach, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
-import { hash } from "../../src/crypto.js";
+import { diffieHellmanKeyPair, hash } from "../../src/crypto.js";
 import { Identity } from "../../src/identity.js";
 import {
   type ControlMessage,
@@ -176,6 +176,12 @@ export function stolen(topic: Topic): SavedTopic {
   return parseState(topic.save());
 }
 
+/** To whom a rekey is to be wrapped: by the wrap key that a topic announced last. */
+export function recipientOf(topic: Topic): Recipient {
+  const secretKey = stolen(topic).wrapKeys[0]?.secretKey;
+  return { identityKey: topic.publicKey, wrapKey: diffieHellmanKeyPair(secretKey).publicKey };
+}
+
 /** Seals a control message of any content, as a holder of the topic key can. */
 export function forgeControl(
   topicKey: Uint8Array,
@@ -267,10 +273,11 @@ export function rekeyThatClaims(
   seed: Uint8Array,
   topic: Topic,
   parentKey: Uint8Array,
+  more: { readonly epoch?: number; readonly statements?: readonly Uint8Array[] } = {},
 ): Uint8Array {
   const [identity, topicId] = [new Identity(seed), topic.topicId as Uint8Array];
-  const rekey = { ...rekeyForNobody(identity, topicId, parentKey), commitment };
-  return forgeControl(parentKey, { rekey: signAgain(identity, topicId, rekey) });
+  const rekey = { ...rekeyForNobody(identity, topicId, parentKey, more), commitment };
+  return forgeControl(parentKey, { ...more, rekey: signAgain(identity, topicId, rekey) });
 }
 
 /** Every order of a list. */
