@@ -751,7 +751,7 @@ export class Rooted {
       // Nobody pushes out what others said by renewals of its own, or by those of who is not here.
       const older = renewed.get(participant);
       if (older !== undefined) this.#unsettled.delete(older);
-      if (!isVouchedFor && this.isMember(participant)) {
+      if (!isVouchedFor && participant === this.#self && this.isMember(participant)) {
         this.#unsettled.add(renewalHash(wrap), formatRenewal(wrap), isSpread);
       }
       if (isVouchedFor || isSpread) this.#doubted.delete(participant);
@@ -878,20 +878,11 @@ export class Rooted {
     this.#departures.note();
     if (isNew) this.#unsettled.unspread();
     if (isAgreed) this.#unsettled.clear();
-    if (isNew) this.#doubtUnsettled();
     for (const id of this.#settled) if (this.#keyring.epoch(id) === undefined) this.#settled.delete(id);
     const sending = winner !== undefined && this.#mayUse(winner) ? winner : undefined;
     this.#send(sending, now);
     if (isNew && winner !== undefined) changes.push({ type: "epoch", epoch: winner, reason: winner.head?.reason });
     return changes;
-  }
-
-  /** Whoever was removed by the rekey of this epoch may have said it, to us before we heard of that: it is to be said again. */
-  #doubtUnsettled(): void {
-    for (const { bytes } of this.#unsettled) {
-      const statement = parseStatement(bytes);
-      if (!isRoleStatement(statement) && statement.identity !== this.#self) this.#doubted.add(statement.identity);
-    }
   }
 
   /** Sends under an epoch from now on, and never again under the one before; or under none for the time being. */
@@ -1004,12 +995,13 @@ export class Rooted {
     return !this.isRevoked && this.#controlEpoch !== undefined && isAny(this.#unspread());
   }
 
-  /** A doubted wrap key is for its participant to announce again: otherwise we would vouch for it. */
+  /**
+   * What came alone about a wrap key is for its participant to say again: whoever was removed may have said it, to us before we heard of
+   * that, and under another key it would look as if it had that one.
+   */
   #isToHandOn(bytes: Uint8Array): boolean {
     const statement = parseStatement(bytes);
-    if (isRoleStatement(statement)) return true;
-    const { identity } = statement;
-    return identity === this.#self ? this.#wrapKeys.made(statement) : !this.#doubted.has(identity);
+    return isRoleStatement(statement) || (statement.identity === this.#self && this.#wrapKeys.made(statement));
   }
 
   *#unspread(): Iterable<Unsettled> {
@@ -1192,12 +1184,13 @@ export class Rooted {
     if (this.#winner !== undefined) this.#settled.add(this.#winner.id);
     // What the admin did not tell, it may not know.
     this.#unsettled.clear();
-    const untold = this.statements.encoded().filter((bytes) => !told.has(statementHash(bytes)));
+    const untold = this.statements
+      .encoded()
+      .filter((bytes) => !told.has(statementHash(bytes)) && this.#isToHandOn(bytes));
     for (const bytes of untold.slice(0, MAX_REPUBLISHED)) this.#unsettled.add(statementHash(bytes), bytes, false);
     // What we learn only now, those whom we answered before do not know, and take themselves for told all.
     if (this.#answeredIn !== undefined && this.#answeredIn === this.#winner?.id) {
-      const learned = [...staged.roles.map((one) => one.bytes), ...[...staged.wraps.values()].map(formatRenewal)];
-      for (const bytes of learned) this.#unsettled.add(statementHash(bytes), bytes, false);
+      for (const { hash: name, bytes } of staged.roles) this.#unsettled.add(name, bytes, false);
     }
     const isNews = this.#winner !== winner || staged.roles.length > 0 || staged.wraps.size > 0;
     return { adopted: this.#winner === epoch, isNews, changes };
