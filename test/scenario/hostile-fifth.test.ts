@@ -8,6 +8,7 @@ import { commitmentOf } from "../../src/keyring.js";
 import { MAX_EPOCHS_PER_ISSUER } from "../../src/limits.js";
 import { parseControl } from "../../src/message.js";
 import { formatState } from "../../src/state.js";
+import { StatementSet } from "../../src/statement-set.js";
 import { formatRenewal, signWrap } from "../../src/statements.js";
 import { expectCode } from "../support/expect.js";
 import { openWire } from "../support/forge.js";
@@ -220,7 +221,11 @@ describe("what comes again", () => {
     tell(removal, carol);
     await world.eventsOf(carol);
     const before = carol.save();
+    const looked = vi.spyOn(StatementSet.prototype, "subjects");
     for (let i = 0; i < 3; i++) expect(hear(carol, removal)).toBeNull();
+    // Nor is anybody looked up for it: a broker can repeat it at any rate.
+    expect(looked).not.toHaveBeenCalled();
+    vi.restoreAllMocks();
     expect(await world.eventsOf(carol)).toEqual([]);
     expect(carol.save()).toEqual(before);
   });

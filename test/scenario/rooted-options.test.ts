@@ -1,7 +1,8 @@
 /** What a rooted topic is asked for that makes no sense: each is said what was expected and what came, and nothing changes. */
 import { describe, expect, it } from "vitest";
 import { type AdmitOptions, type EstablishOptions, type RevokeOptions, Topic } from "../../src/index.js";
-import { publicKeyOf, SEEDS, standStill, World } from "../support/rooted.js";
+import { expectCode } from "../support/expect.js";
+import { pair, publicKeyOf, roleOf, SEEDS, standStill, tell, World } from "../support/rooted.js";
 import { bytes, NAME } from "../support/topics.js";
 
 standStill();
@@ -46,5 +47,39 @@ describe("admit and revoke", () => {
       expect(() => root.revoke(admin.publicKey, options as RevokeOptions)).toThrow(said);
     }
     expect(root.save()).toEqual(before);
+  });
+});
+
+describe("what a program asks of itself and of others", () => {
+  it("its own role is that of the roster, and none where it is not on one", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family({ role: "reader" });
+    expect([root, admin, carol, bob].map(({ role }) => role)).toEqual(["admin", "admin", "publisher", "reader"]);
+    tell(root.revoke(bob.publicKey).wire, bob);
+    expect([bob.role, (await world.create()).role]).toEqual([undefined, undefined]);
+  });
+
+  it("who was removed and is let in again is called what it calls itself, since nobody says any more what it was called", async () => {
+    const world = new World();
+    const { root, bob } = await world.family();
+    const nameOf = () =>
+      root.members.find(({ participant }) => participant.publicKey.join() === bob.publicKey.join())?.name;
+    root.admit(bob.publicKey, { name: "lamp" });
+    root.admit(bob.constructIntro({ name: "something else" }));
+    expect(nameOf()).toBe("lamp");
+    root.revoke(bob.publicKey);
+    root.admit(bob.constructIntro({ name: "lamp again" }));
+    expect([nameOf(), roleOf(root, bob)]).toEqual(["lamp again", "publisher"]);
+  });
+
+  it("who was removed is told so by what it tries to send, and by what it cannot read", async () => {
+    const world = new World();
+    const { root, bob } = await world.family();
+    tell(root.revoke(bob.publicKey).wire, bob);
+    expect(expectCode("FORBIDDEN", () => bob.encode("x")).message).toMatch(/were removed/);
+    expect(expectCode("UNKNOWN_TOPIC_KEY", () => bob.decode(root.encode("x"))).message).toMatch(/were removed/);
+    const stranger = await world.create();
+    pair(root, stranger);
+    expect(() => stranger.encode("x")).not.toThrow();
   });
 });
