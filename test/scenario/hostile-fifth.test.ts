@@ -110,12 +110,24 @@ describe("who says that it leaves while it is removed", () => {
       tell(root.rekey().wire, carol);
       expect(overheard(carol, bob)).toBe("UNKNOWN_TOPIC_KEY");
     }
-    // Who knows that it left says with a rekey also that it was removed: others may have newer words of it.
-    tell(leave(key, root, 2000), root);
+  });
+
+  it("nor where the next rekey is by somebody who had heard of it that it left: it tells of both", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    const [key, dave] = [keyOf(bob), await world.create()];
+    tell(pair(root, dave).wire, admin, carol, bob);
+    // The root's rekey counts, and Bob has it.
     const rekey = root.rekey().wire;
-    tell(leave(key, root, 3000), carol);
-    tell(rekey, carol);
-    expect(overheard(carol, bob)).toBe("UNKNOWN_TOPIC_KEY");
+    const removal = admin.revoke(bob.publicKey).wire;
+    tell(rekey, admin, carol, bob);
+    tell(leave(key, root, 1000), root);
+    tell(removal, root, carol);
+    expect(root.rekeyWanted).toBe("held-by-removed");
+    const other = root.revoke(dave.publicKey).wire;
+    tell(leave(key, root, 2000), carol);
+    tell(other, admin, carol);
+    for (const topic of [root, admin, carol]) expect(overheard(topic, bob)).toBe("UNKNOWN_TOPIC_KEY");
   });
 
   it("and who is silent for another reason lets the key before go all the same, a grace later", async () => {
