@@ -36,14 +36,10 @@ export class Gaps {
     this.#since.delete(reason);
   }
 
-  /**
-   * Somebody answered: what is missing after that is told again, but not sooner than the first interval allows. Where the answer brought
-   * nothing new, and all that was missing can be made up by anybody, it goes on being told less and less often.
-   */
-  answered(isNews: boolean): void {
-    const isReal = [...this.#since.keys()].some((reason) => reason !== "unknown-key" && reason !== "unknown-sender");
-    if (isNews || isReal) this.#interval = GAP_INTERVAL;
+  /** Somebody answered: what is missing after that is told again, but not sooner than the first interval allows. */
+  answered(): void {
     this.#since.clear();
+    this.#interval = GAP_INTERVAL;
   }
 
   /** What has been missing for long enough to be told now. It is told again later, and less often each time. */

@@ -1154,13 +1154,12 @@ export class Rooted {
     return { given, staged, head, sponsor };
   }
 
-  /** Unites what a reply says with what we know, and takes its key. Says whether its epoch counts now, and whether anything is new. */
+  /** Unites what a reply says with what we know, and takes its key. Says whether its epoch counts now. */
   adopt(
     { given, staged, head, sponsor }: CheckedReply,
     clock: number,
     now: number,
-  ): { adopted: boolean; isNews: boolean; changes: Change[] } {
-    const winner = this.#winner;
+  ): { adopted: boolean; changes: Change[] } {
     const changes: Change[] = [...this.#add(staged, now, false, false), { type: "key" }];
     const epoch = this.#adoptEpoch(given, head, now);
     // What follows from the key is not to be believed of others, who may have made it up.
@@ -1192,8 +1191,7 @@ export class Rooted {
     if (this.#answeredIn !== undefined && this.#answeredIn === this.#winner?.id) {
       for (const { hash: name, bytes } of staged.roles) this.#unsettled.add(name, bytes, false);
     }
-    const isNews = this.#winner !== winner || staged.roles.length > 0 || staged.wraps.size > 0;
-    return { adopted: this.#winner === epoch, isNews, changes };
+    return { adopted: this.#winner === epoch, changes };
   }
 
   /** What cannot be opened counts no more when an admin says to go on without it. Otherwise one admin could shut us out by rekeys that leave us out. */

@@ -288,11 +288,13 @@ export class StatementSet implements Iterable<RoleStatement> {
   add(staged: Staged): boolean {
     const { roles, wraps, links } = staged;
     for (const [subject, link] of links) this.#links.set(subject, link);
-    const foreseen = this.#foreseen;
-    const isNewRoster = roles.filter((statement) => this.#add(statement)).length > 0;
-    if (isNewRoster) this.#forgetRoster();
-    if (isNewRoster && foreseen?.staged === staged) this.#roster = foreseen.roster;
-    let changed = isNewRoster;
+    let changed = false;
+    for (const statement of roles) changed = this.#add(statement) || changed;
+    if (changed) {
+      const foreseen = this.#foreseen;
+      this.#forgetRoster();
+      if (foreseen?.staged === staged) this.#roster = foreseen.roster;
+    }
     for (const wrap of wraps.values()) {
       if (!isNewerWrap(wrap, this.#wraps.get(wrap.identity))) continue;
       this.#wraps.set(wrap.identity, wrap);

@@ -680,9 +680,9 @@ export class Topic {
       const checked = rooted.check({ ...content, ...secrets }, sponsor.hex);
       if (this.#rooted === undefined) this.#keyring.wipe();
       this.#rooted = rooted;
-      const { adopted, isNews, changes } = rooted.adopt(checked, clock, runningTime());
+      const { adopted, changes } = rooted.adopt(checked, clock, runningTime());
       this.#newcomer.end();
-      this.#gaps.answered(isNews);
+      this.#gaps.answered();
       this.#after(changes);
       return adopted;
     } finally {

@@ -27,30 +27,12 @@ it("an answer begins the intervals anew, but a wait that has begun goes on", () 
   const gaps = new Gaps();
   gaps.open("unknown-key", 0);
   const before = tellings(gaps, 0, 3).at(-1) as number;
-  gaps.answered(true);
+  gaps.answered();
   expect(gaps.nextAt).toBeUndefined();
   gaps.open("statements-differ", before + 1);
   const [first, second] = tellings(gaps, before + 1, 2) as [number, number];
   expect(first - before).toBe(4 * GAP_INTERVAL);
   expect(second - first).toBe(GAP_INTERVAL);
-});
-
-it("an answer that brought nothing new does not, where anybody can make up what was missing", () => {
-  for (const [reason, isNews, next] of [
-    ["unknown-key", false, 4],
-    ["unknown-sender", false, 4],
-    ["unknown-key", true, 1],
-    ["statements-differ", false, 1],
-  ] as const) {
-    const gaps = new Gaps();
-    gaps.open(reason, 0);
-    const before = tellings(gaps, 0, 2).at(-1) as number;
-    gaps.answered(isNews);
-    gaps.open(reason, before);
-    const [first, second] = tellings(gaps, before, 2) as [number, number];
-    expect(first - before, reason).toBe(2 * GAP_INTERVAL);
-    expect(second - first, reason).toBe(next * GAP_INTERVAL);
-  }
 });
 
 it("of what came nothing is told, and of a program that starts again no more than of one that runs on", () => {
