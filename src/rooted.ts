@@ -535,9 +535,7 @@ export class Rooted {
     const missing = winner === undefined ? [] : [...this.#missing(winner)];
     const seen = new Set<string>();
     const whyIn = missing.flatMap((one) => this.#whyIn(one, seen)).slice(0, MAX_REPUBLISHED);
-    const doubtful = [...this.#unsettled]
-      .filter(({ bytes }) => this.#isToHandOn(bytes))
-      .flatMap(({ bytes }) => this.#withGrounds(bytes));
+    const doubtful = [...this.#unsettled].flatMap(({ bytes }) => this.#withGrounds(bytes));
     return [...this.#whyOut(), ...this.#withChains(whyIn), ...doubtful];
   }
 
@@ -748,11 +746,14 @@ export class Rooted {
     const vouchedFor = this.#vouchedFor(staged);
     for (const [participant, wrap] of staged.wraps) {
       const isVouchedFor = vouchedFor.has(renewalHash(wrap));
-      // Nobody pushes out what others said by renewals of its own, or by those of who is not here.
-      const older = renewed.get(participant);
-      if (older !== undefined) this.#unsettled.delete(older);
-      if (!isVouchedFor && participant === this.#self && this.isMember(participant)) {
-        this.#unsettled.add(renewalHash(wrap), formatRenewal(wrap), isSpread);
+      if (participant === this.#self) {
+        // Only the newest is to be said again.
+        const older = renewed.get(participant);
+        if (older !== undefined) this.#unsettled.delete(older);
+        const bytes = formatRenewal(wrap);
+        if (!isVouchedFor && this.isMember(participant) && this.#isToHandOn(bytes)) {
+          this.#unsettled.add(renewalHash(wrap), bytes, isSpread);
+        }
       }
       if (isVouchedFor || isSpread) this.#doubted.delete(participant);
       else this.#doubted.add(participant);
@@ -1005,7 +1006,7 @@ export class Rooted {
   }
 
   *#unspread(): Iterable<Unsettled> {
-    for (const one of this.#unsettled) if (!one.isSpread && this.#isToHandOn(one.bytes)) yield one;
+    for (const one of this.#unsettled) if (!one.isSpread) yield one;
   }
 
   /** So many of that, to be published under the key that counts now. */
@@ -1161,6 +1162,8 @@ export class Rooted {
     now: number,
   ): { adopted: boolean; changes: Change[] } {
     const changes: Change[] = [...this.#add(staged, now, false, false), { type: "key" }];
+    // Signed by the same identity as the reply, whose fingerprint was compared.
+    if (staged.names.has(this.#renewalOf(sponsor))) this.#doubted.delete(sponsor);
     const epoch = this.#adoptEpoch(given, head, now);
     // What follows from the key is not to be believed of others, who may have made it up.
     if (given.generation === 0) this.#addRejoin(epoch, rejoinSecretOf(given.topicKey), clock);
@@ -1176,8 +1179,6 @@ export class Rooted {
     // Whose removal the admin knew, and sends under this key: it was not given that one, as far as the admin knows.
     if (epoch === this.#winnerUnder(this.roster)) this.#departures.noteTold(epoch, told);
     changes.push(...this.#settle(now));
-    // Signed by the same identity as the reply, whose fingerprint was compared.
-    if (told.has(this.#renewalOf(sponsor))) this.#doubted.delete(sponsor);
     // Whatever the issuer of the epoch that counts knew: more than what an admin knows is not to be had.
     this.#settled.add(epoch.id);
     if (this.#winner !== undefined) this.#settled.add(this.#winner.id);

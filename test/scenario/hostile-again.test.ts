@@ -19,6 +19,7 @@ import { forgeMessage } from "../support/forge.js";
 import {
   canSpeak,
   DAY,
+  digestOf,
   forgeControl,
   HOUR,
   hear,
@@ -44,10 +45,6 @@ standStill();
 
 const HOSTILE = bytes(0x22);
 const MAX = MAX_STATEMENT_VERSION;
-
-function digestsOf(topic: Topic): string | undefined {
-  return stolen(topic).rooted?.digests.at(-1);
-}
 
 function seedsBelow(limit: string, count: number, fill: number): Uint8Array[] {
   const seeds: Uint8Array[] = [];
@@ -234,7 +231,7 @@ describe("3: silence and splits", () => {
     expect(tell(second as Uint8Array, root, admin)).toEqual([null, null]);
     expect(tell(first as Uint8Array, carol)).toEqual([null]);
     tell(root.rekey().wire, admin, carol, bob);
-    expect(digestsOf(carol)).toBe(digestsOf(root));
+    expect(digestOf(carol)).toBe(digestOf(root));
   });
 
   it("the same statements in another order: somebody leaves, and who hears that first does not know it yet", async () => {

@@ -176,6 +176,11 @@ export function stolen(topic: Topic): SavedTopic {
   return parseState(topic.save());
 }
 
+/** What a topic calls the statements that it knows. */
+export function digestOf(topic: Topic): string | undefined {
+  return stolen(topic).rooted?.digests.at(-1);
+}
+
 /** To whom a rekey is to be wrapped: by the wrap key that a topic announced last. */
 export function recipientOf(topic: Topic): Recipient {
   const secretKey = stolen(topic).wrapKeys[0]?.secretKey;
