@@ -285,7 +285,9 @@ interface Outstanding {
   readonly provenSecret: Uint8Array | undefined;
   readonly deadline: number;
   readonly timer: ReturnType<typeof setTimeout>;
-  /** By hash of the reply; `undefined` for one that did not open, or was dropped. */
+  /** Whether a reply was adopted: what comes beyond the bound is then too late, and nothing to ask anew for. */
+  isAnswered: boolean;
+  /** By hash of the reply; `undefined` for one that did not open, was adopted or dropped. */
   readonly replies: Map<string, OpenedReply | undefined>;
 }
 
@@ -294,14 +296,14 @@ export class Newcomer {
   readonly #outstanding = new Map<string, Outstanding>();
   readonly #made = new Remembered(MAX_REMEMBERED_INTRODUCTIONS);
 
-  /** Makes an introduction and keeps its KEM secret until it is answered, replaced or ten minutes old. */
+  /** Makes an introduction and keeps its KEM secret until `end`, or until it is replaced or ten minutes old. */
   introduce(identity: Identity, facts: IntroductionFacts): Uint8Array {
     const seed = randomBytes(KEY_BYTES);
     const { publicKey, secretKey } = kemKeyPair(seed);
     wipe(seed);
     const wire = signIntroduction(identity, publicKey, facts);
     const name = introductionHash(wire);
-    const id = toHex(name.subarray(0, INTRODUCTION_ID_BYTES));
+    const id = idOf(name);
     if (this.#outstanding.size >= MAX_OUTSTANDING_INTRODUCTIONS) {
       this.#end(this.#outstanding.keys().next().value as string);
     }
@@ -313,6 +315,7 @@ export class Newcomer {
       provenSecret: facts.rejoin === undefined ? undefined : new Uint8Array(facts.rejoin.secret),
       deadline: runningTime() + INTRODUCTION_LIFETIME,
       timer,
+      isAnswered: false,
       replies: new Map(),
     });
     this.#made.add(name);
@@ -329,14 +332,15 @@ export class Newcomer {
    * `again`; otherwise it counts as a replay.
    */
   open(bytes: Uint8Array, wire: WireReply, context: string, again: boolean): OpenedReply {
-    const introduction = this.#find(wire.introductionId);
+    const introduction = this.#find(toHex(wire.introductionId));
     const replyName = toHex(replyHash(bytes));
     const opened = introduction.replies.get(replyName);
     if (opened !== undefined && again) return opened;
     if (introduction.replies.has(replyName)) {
-      throw new ReplayError("seen", "this reply came before: use parseReply() with what its first decode gave");
+      throw new ReplayError("seen", "this reply came before: use parseReply() with what its first decode gave, once");
     }
     if (introduction.replies.size >= MAX_REPLIES_PER_INTRODUCTION) {
+      if (introduction.isAnswered) throw new ForeignReplyError();
       throw new RateLimitError(
         undefined,
         `more than ${MAX_REPLIES_PER_INTRODUCTION} replies: call constructIntro() again`,
@@ -369,9 +373,18 @@ export class Newcomer {
 
   /** What an opened reply says, whose introduction is still open. The secrets in it are the caller's to wipe. */
   contentOf(reply: OpenedReply): ReplyContent {
-    const { replies } = this.#find(reply.introductionHash.subarray(0, INTRODUCTION_ID_BYTES));
+    const { replies } = this.#find(idOf(reply.introductionHash));
     if (![...replies.values()].includes(reply)) throw new ForeignReplyError();
     return parseReplyPlaintext(reply.plaintext);
+  }
+
+  /** Wipes what an adopted reply says, and leaves its introduction open: another sponsor may know more. */
+  keepOpen(adopted: OpenedReply): void {
+    const introduction = this.#outstanding.get(idOf(adopted.introductionHash));
+    if (introduction === undefined) return;
+    introduction.isAnswered = true;
+    for (const [name, reply] of introduction.replies) if (reply === adopted) introduction.replies.set(name, undefined);
+    wipe(adopted.plaintext);
   }
 
   /** Ends all introductions and wipes their secrets. */
@@ -379,8 +392,8 @@ export class Newcomer {
     for (const id of this.#outstanding.keys()) this.#end(id);
   }
 
-  #find(introductionId: Uint8Array): Outstanding {
-    const introduction = this.#outstanding.get(toHex(introductionId));
+  #find(id: string): Outstanding {
+    const introduction = this.#outstanding.get(id);
     if (introduction === undefined || runningTime() > introduction.deadline) throw new ForeignReplyError();
     return introduction;
   }
@@ -393,6 +406,10 @@ export class Newcomer {
     wipe(introduction.kemSecretKey, introduction.provenSecret);
     for (const reply of introduction.replies.values()) wipe(reply?.plaintext);
   }
+}
+
+function idOf(introductionHash: Uint8Array): string {
+  return toHex(introductionHash.subarray(0, INTRODUCTION_ID_BYTES));
 }
 
 function lengthOf({ reply }: { readonly reply: OpenedReply | undefined }): number {

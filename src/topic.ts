@@ -633,13 +633,14 @@ export class Topic {
 
   /**
    * Adopts the topic key of a reply, once a person compared the sponsor's fingerprint, and ends all introductions of ours. No person is
-   * needed if its `standing` is "member" and it `isReturning`.
+   * needed if its `standing` is "member" and it `isReturning`; those of other admins may then follow: adopt them, too, they may know more.
    *
    * Call `addParticipant` with the sponsor's key after it, to read the sponsor.
    *
    * @param reply the bytes, or the very object that this topic's `decode` threw
    * @returns whether the key is that of the epoch that counts now: false in a rooted topic where another one counts
    * @throws ForeignReplyError when it answers no introduction of ours that is still open, or is of another topic
+   * @throws ReplayError, or ForeignReplyError for the object, when it was adopted before
    * @throws ForbiddenError, UntrustedKeyError, BadSignatureError, MalformedMessageError, InvalidKeyError, DecryptionError for a reply of a
    *   rooted topic that is not as PROTOCOL §12.5 says
    */
@@ -662,8 +663,10 @@ export class Topic {
     }
   }
 
-  #adopt(content: ReplyContent, { introductionHash: binding, sponsor }: OpenedReply, clock: number): boolean {
+  #adopt(content: ReplyContent, opened: OpenedReply, clock: number): boolean {
+    const { introductionHash: binding, sponsor } = opened;
     const self = this.#identity.participant;
+    const needsNoPerson = opened.isReturning && this.#standing(sponsor) === "member";
     const rooted = this.#rooted ?? this.#newRooted(content.salt, content.roots);
     rooted.expectTopic(content);
     const { topicKey, rejoinSecret } = content;
@@ -681,7 +684,9 @@ export class Topic {
       if (this.#rooted === undefined) this.#keyring.wipe();
       this.#rooted = rooted;
       const { adopted, changes } = rooted.adopt(checked, clock, runningTime());
-      this.#newcomer.end();
+      // Other admins may know more than this one, and cost nobody a look at a fingerprint.
+      if (needsNoPerson) this.#newcomer.keepOpen(opened);
+      else this.#newcomer.end();
       this.#gaps.answered();
       this.#after(changes);
       return adopted;

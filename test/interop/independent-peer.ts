@@ -513,7 +513,7 @@ export class Peer {
   readonly #raised = new Map<string, true>();
   readonly #verifiedAt = new Map<string, number>();
   readonly #answered = new Map<string, true>();
-  readonly #open = new Map<string, OpenIntroduction & { at: number; tried: Set<string> }>();
+  readonly #open = new Map<string, OpenIntroduction & { at: number; tried: Set<string>; adopted: boolean }>();
 
   constructor(input: PeerInput) {
     this.seed = input.seed;
@@ -825,7 +825,7 @@ export class Peer {
   expect(open: OpenIntroduction): void {
     const hash = introductionHash(open.introduction);
     this.#own.add(hex(hash));
-    this.#open.set(hex(hash.subarray(0, 16)), { ...open, at: this.#elapsed(), tried: new Set() });
+    this.#open.set(hex(hash.subarray(0, 16)), { ...open, at: this.#elapsed(), tried: new Set(), adopted: false });
     if (this.#open.size > 4) this.#open.delete(oldest(this.#open)[0]);
   }
 
@@ -836,7 +836,7 @@ export class Peer {
     const mine = this.#open.get(hex(reply.id)) ?? refuse("FOREIGN_REPLY", hex(reply.id));
     if (mine.tried.has(made)) refuse("REPLAY", "reply");
     if (mine.context !== context) refuse("DECRYPTION_FAILED", "another context"); // the code is that of the vectors
-    if (mine.tried.size >= 8) refuse("RATE_LIMIT", "replies");
+    if (mine.tried.size >= 8) refuse(mine.adopted ? "FOREIGN_REPLY" : "RATE_LIMIT", "replies");
     mine.tried.add(made);
     return { kind: "INTRODUCTION_REPLY", ...openHandover(wire, mine), introduction: mine.introduction };
   }
@@ -849,5 +849,11 @@ export class Peer {
 
   protected endIntroductions(): void {
     this.#open.clear();
+  }
+
+  /** What follows when a reply was adopted that needs no person. */
+  protected leaveOpen(introduction: Bytes): void {
+    const mine = this.#open.get(hex(introductionHash(introduction).subarray(0, 16)));
+    if (mine !== undefined) mine.adopted = true;
   }
 }

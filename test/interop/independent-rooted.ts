@@ -881,6 +881,7 @@ export class RootedPeer extends Peer {
       reply.topicKey.length === 32
         ? reply
         : unwrapOnceMore(reply.topicKey, this.publicKey, reply.introduction, this.wrapKeys); // 2
+    const needsNoPerson = reply.returns && this.#known?.isOn(hex(sponsorKey)) === true;
     const before = this.#known ?? new Statements(roots.map(hex), id, this.name);
     const known = before.with(statements); // 3
     if (!known.isAdmin(hex(sponsorKey))) refuse("FORBIDDEN", "the sponsor is no admin");
@@ -916,7 +917,8 @@ export class RootedPeer extends Peer {
       if (this.counting() === epoch) this.#noteTold(epoch, statements);
     });
     for (const each of [epoch, this.counting()]) if (each !== undefined) this.#settled.add(idOf(each));
-    this.endIntroductions();
+    if (needsNoPerson) this.leaveOpen(reply.introduction);
+    else this.endIntroductions();
   }
 
   #checkHead(head: Bytes, number: number, id: Bytes, known: Statements): Rekey {

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { Topic } from "../../src/index.js";
 import { memberOf } from "../support/member.js";
 import { flip, home, refusal } from "./both.js";
-import { adopt, agree, converse, House, heard, introductionRaised, says, type Wire } from "./house.js";
+import { adopt, agree, converse, House, heard, introductionRaised, rosterSeen, says, type Wire } from "./house.js";
 import { Chain } from "./independent-generations.js";
 import {
   hex,
@@ -577,6 +577,29 @@ test.each(["library", "peer"] as const)(
     expect(root.isReturning(house.introduce(victim), "home")).toBe(true);
   },
 );
+
+// §9.2, §12.5: an admin that was removed and has not heard of it answers, too.
+test.each(["library", "peer"] as const)("the %s hears whoever answers it, eight at most", async (kind) => {
+  const house = new House(35);
+  const root = house.peerRoot();
+  const admins = Array.from({ length: 8 }, () => house.peer());
+  for (const [i, admin] of admins.entries()) house.join(root, admin, "admin", ...admins.slice(0, i));
+  const victim = kind === "library" ? await house.library() : house.peer();
+  house.join(root, victim, "publisher", ...admins);
+  const [removed, ...others] = admins as [RootedPeer, ...RootedPeer[]];
+  const revocation = root.revoke(removed.publicKey);
+  for (const other of others) expect(heard(other, revocation)).toBe("");
+  const introduction = house.introduce(victim);
+  const answers = [removed, root, ...others].map((sponsor) => house.answer(sponsor, introduction).reply);
+  expect(adopt(victim, answers[0] as Bytes)).toBe(true);
+  expect(rosterSeen(victim)).toHaveLength(1 + 8 + 1);
+  expect(adopt(victim, answers[1] as Bytes)).toBe(true);
+  agree(root, victim);
+  for (const reply of answers.slice(2, 8)) expect(adopt(victim, reply)).toBe(true);
+  expect(heard(victim, { wire: answers[1] as Bytes })).toBe("REPLAY");
+  expect(heard(victim, { wire: answers[8] as Bytes })).toBe("FOREIGN_REPLY");
+  converse(root, victim);
+});
 
 // §12.2, §10.6: of the wrap keys that a reply tells of, only its sponsor's is beyond doubt.
 test.each(["library", "peer"] as const)(

@@ -335,6 +335,62 @@ describe("a device that comes back with a proof", () => {
     expect(await world.told(willing, "answered")).toEqual([]);
   });
 
+  it("hears every admin that answers: who answers first may be as far behind", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    const message = root.revoke(admin.publicKey);
+    spread(message, carol);
+    const [intro, next] = [bob.constructIntro(), bob.constructIntro()];
+    // It was removed, and has not heard of it.
+    const behind = expectCode("INTRODUCTION_REPLY", () => bob.decode(admin.constructReply(intro))).reply;
+    const reply = root.constructReply(intro);
+    expect(bob.parseReply(behind)).toBe(true);
+    expect(bob.epoch).toBe(0);
+    expectCode("FOREIGN_REPLY", () => bob.parseReply(behind));
+    expect(take(reply, bob)).toBe(true);
+    expect(bob.topicKey).toEqual(root.topicKey);
+    expect(rosterOf(bob)).toEqual(rosterOf(root));
+    expectCode("REPLAY", () => bob.decode(reply));
+    expectCode("REPLAY", () => bob.parseReply(reply));
+    // What the other one says from now on changes nothing, and ends nothing.
+    const state = bob.save();
+    const late = expectCode("INTRODUCTION_REPLY", () => bob.decode(admin.constructReply(next))).reply;
+    expect(late).toMatchObject({ standing: "revoked", isReturning: true });
+    expectCode("FORBIDDEN", () => bob.parseReply(late));
+    expect(bob.save()).toEqual(state);
+    expect(take(root.constructReply(next), bob)).toBe(true);
+  });
+
+  it("hears them for ten minutes, and eight at most", async () => {
+    const world = new World();
+    const { root, admin, bob } = await world.family();
+    const intro = bob.constructIntro();
+    const sponsors = await Promise.all(Array.from({ length: 9 }, () => world.load(root.save())));
+    const replies = sponsors.map((sponsor) => sponsor.constructReply(intro));
+    for (const reply of replies.slice(0, 8)) expect(take(reply, bob)).toBe(true);
+    // Not a reason to ask anew, as it was if none of them had been adopted.
+    expectCode("FOREIGN_REPLY", () => bob.decode(replies[8] as Uint8Array));
+    const next = bob.constructIntro();
+    const [early, late] = [root, admin].map((sponsor) => sponsor.constructReply(next));
+    await pass(world, 10 * MINUTE - 1000);
+    expect(take(early as Uint8Array, bob)).toBe(true);
+    await pass(world, 2000);
+    expectCode("FOREIGN_REPLY", () => bob.decode(late as Uint8Array));
+  });
+
+  it("hears nobody else where a person had to confirm who answered", async () => {
+    const world = new World();
+    const { root, admin, carol, bob } = await world.family();
+    const dave = await world.create();
+    // Bob has not heard of Dave, who has the key that Bob proves, too.
+    spread(pair(root, dave, "admin"), admin, carol);
+    const [first, second] = [bob.constructIntro(), bob.constructIntro()];
+    const { reply } = expectCode("INTRODUCTION_REPLY", () => bob.decode(dave.constructReply(first)));
+    expect(reply).toMatchObject({ standing: "unknown", isReturning: true });
+    expect(bob.parseReply(reply)).toBe(true);
+    for (const intro of [first, second]) expectCode("FOREIGN_REPLY", () => bob.decode(root.constructReply(intro)));
+  });
+
   it("gets out of an epoch that one admin made for it alone and left it out of: another admin's reply ends that", async () => {
     const world = new World();
     const { root, admin, carol } = await world.family();
