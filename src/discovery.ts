@@ -378,6 +378,11 @@ export class Newcomer {
     return parseReplyPlaintext(reply.plaintext);
   }
 
+  /** Whether another reply to the same introduction was adopted before this one. */
+  isFurther(reply: OpenedReply): boolean {
+    return this.#outstanding.get(idOf(reply.introductionHash))?.isAnswered === true;
+  }
+
   /** Wipes what an adopted reply says, and leaves its introduction open: another sponsor may know more. */
   keepOpen(adopted: OpenedReply): void {
     const introduction = this.#outstanding.get(idOf(adopted.introductionHash));

@@ -27,8 +27,14 @@ export class Gaps {
   /** Something is missing: now, or still. Says whether it was not before: then `nextAt` may be sooner. */
   open(reason: IntroductionWant, now: number): boolean {
     if (this.#since.has(reason)) return false;
-    this.#since.set(reason, reason === "restored" ? now - GAP_DELAY : now);
+    this.#since.set(reason, now);
     return true;
+  }
+
+  /** An old state was loaded: told at once, however long the wait was that the state had begun. */
+  restored(now: number): void {
+    this.#since.set("restored", now - GAP_DELAY);
+    this.#nextAt = now;
   }
 
   /** It came. */

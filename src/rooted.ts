@@ -1091,7 +1091,7 @@ export class Rooted {
     isProof: (secret: Uint8Array) => boolean,
   ): { readonly secret: Uint8Array; readonly isReturning: boolean } | undefined {
     if (!this.isMember(participant)) return undefined;
-    if (clock !== undefined) this.#rejoinSecrets.drop(clock, this.#winner?.id);
+    this.expireRejoin(clock);
     const proven = this.#rejoinSecrets.numbered(epoch).filter(({ secret }) => isProof(secret));
     const [first] = proven;
     if (first === undefined) return undefined;
@@ -1100,17 +1100,33 @@ export class Rooted {
     return { secret: first.secret, isReturning };
   }
 
-  /** What to come back with: of the epoch that we send under, or that counts. */
+  /** What to come back with: of the epoch that we send under, or that counts, or that nobody made who was removed. */
   get rejoinSecret(): RejoinSecret | undefined {
     const of = this.#keyring.sending ?? this.#winner;
-    return this.#rejoinSecrets.of(of?.id) ?? this.#rejoinSecrets.newest;
+    return this.#rejoinSecrets.of(of?.id) ?? this.#rejoinSecrets.newest(this.#isIssuer);
   }
 
   #addRejoin(epoch: Epoch, secret: Uint8Array, clock: number, isProven = true): void {
     const { id, number, issuer } = epoch;
-    const rejoin = { id, epoch: number, secret, recipients: recipientsOf(epoch), issuer, since: clock };
-    this.#rejoinSecrets.add(rejoin, isProven);
-    this.#rejoinSecrets.drop(clock, this.#winner?.id);
+    this.#rejoinSecrets.add({
+      id,
+      epoch: number,
+      secret,
+      recipients: recipientsOf(epoch),
+      issuer,
+      isProven,
+      since: clock,
+    });
+    this.expireRejoin(clock);
+    this.#rejoinSecrets.trim(this.#winner?.id, this.#isIssuer);
+  }
+
+  /** Whether what somebody issued is worth more than what others did: the first epoch has no issuer. */
+  readonly #isIssuer = (issuer: string | undefined): boolean => issuer === undefined || this.roster.isAdmin(issuer);
+
+  /** Wipes what is too old to come back with, where there is a clock. */
+  expireRejoin(clock: number | undefined): void {
+    if (clock !== undefined) this.#rejoinSecrets.expire(clock, this.#winner?.id);
   }
 
   /** @throws ForeignReplyError for a reply of another topic; InvalidKeyError, MalformedMessageError for bad roots */
@@ -1160,6 +1176,7 @@ export class Rooted {
     { given, staged, head, sponsor }: CheckedReply,
     clock: number,
     now: number,
+    isFirst: boolean,
   ): { adopted: boolean; changes: Change[] } {
     const changes: Change[] = [...this.#add(staged, now, false, false), { type: "key" }];
     // Signed by the same identity as the reply, whose fingerprint was compared.
@@ -1182,8 +1199,8 @@ export class Rooted {
     // Whatever the issuer of the epoch that counts knew: more than what an admin knows is not to be had.
     this.#settled.add(epoch.id);
     if (this.#winner !== undefined) this.#settled.add(this.#winner.id);
-    // What the admin did not tell, it may not know.
-    this.#unsettled.clear();
+    // What an admin did not tell, it may not know. Another one that answered before is to hear of what it did not tell, too.
+    if (isFirst) this.#unsettled.clear();
     const untold = this.statements
       .encoded()
       .filter((bytes) => !told.has(statementHash(bytes)) && this.#isToHandOn(bytes));

@@ -197,6 +197,7 @@ const rejoinSecret = record<RejoinSecret>({
   secret,
   recipients: shared(0, MAX_RECIPIENTS * SENDER_HINT_BYTES),
   issuer: optional(name),
+  isProven: flag,
   since: time,
 });
 

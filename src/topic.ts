@@ -683,7 +683,7 @@ export class Topic {
       const checked = rooted.check({ ...content, ...secrets }, sponsor.hex);
       if (this.#rooted === undefined) this.#keyring.wipe();
       this.#rooted = rooted;
-      const { adopted, changes } = rooted.adopt(checked, clock, runningTime());
+      const { adopted, changes } = rooted.adopt(checked, clock, runningTime(), !this.#newcomer.isFurther(opened));
       // Other admins may know more than this one, and cost nobody a look at a fingerprint.
       if (needsNoPerson) this.#newcomer.keepOpen(opened);
       else this.#newcomer.end();
@@ -1108,9 +1108,11 @@ export class Topic {
 
   /** Does what is due. The first time after a load, what was told before is told again. */
   #wake(isFirst = false): void {
+    const clock = this.#clock.read();
     if (this.#disposed) return;
     const now = runningTime();
     this.#wrapKeys.expire(now, this.#grace);
+    this.#rooted?.expireRejoin(clock);
     const changes = this.#rooted?.expire(now, this.#grace);
     if (changes === undefined) this.#keyring.expire(now, this.#grace);
     const events: TopicEvent[] = [];
@@ -1222,6 +1224,7 @@ export class Topic {
     const clock = this.#clock.read();
     this.#expectLive();
     const now = runningTime();
+    this.#rooted?.expireRejoin(clock);
     const saved: SavedTopic = {
       name: this.name,
       seed: Identity.seedOf(this.#identity),
@@ -1279,7 +1282,7 @@ export class Topic {
     }
     if (isRestored) {
       this.#replays.refuseUntil(this.#clock.read() ?? this.#clock.latest);
-      if (this.#rooted?.hasOtherAdmin === true) this.#gaps.open("restored", now);
+      if (this.#rooted?.hasOtherAdmin === true) this.#gaps.restored(now);
     }
     this.#schedule();
     // Not before the caller has this topic: its listener will want it.
@@ -1433,7 +1436,8 @@ export class Topic {
     const verified = this.#sponsor.raise(wire, name, context, now);
     const { sender } = verified;
     const isProven = this.#provenReturn(verified, now)?.isReturning === true;
-    const isReturning = isProven && this.#rooted?.wrapToReturn(sender.hex) !== undefined;
+    const isOurs = sender.equals(this.#identity.participant);
+    const isReturning = isProven && !isOurs && this.#rooted?.wrapToReturn(sender.hex) !== undefined;
     const canAnswer = this.#answersReturning && isReturning && this.#keyring.current !== undefined;
     const rooted = canAnswer ? this.#rooted : undefined;
     if (rooted?.roster.isAdmin(this.#identity.participant.hex) === true && rooted.isGivenKey(sender.hex)) {

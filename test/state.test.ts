@@ -992,8 +992,8 @@ describe("bytes that are not a state", () => {
     const [first] = rooted.rejoinSecrets as [RejoinSecret];
     for (let i = 0; i < 300; i++) {
       const id = i === 0 ? first.id : i.toString(16).padStart(64, "0");
-      secrets.add({ ...first, id, secret: bytes(i % 256) }, true);
-      secrets.drop(START, first.id);
+      secrets.add({ ...first, id, secret: bytes(i % 256) });
+      secrets.trim(first.id, () => true);
     }
     const rejoinSecrets = secrets.saved();
     expect(rejoinSecrets.length).toBe(257);

@@ -257,6 +257,8 @@ type Epoch = { number: number; commitment: string; head: Bytes; recipients: stri
   parent: string | undefined;
   chain: Chain | undefined;
   rejoinSecret: Bytes | undefined;
+  /** Whether that follows from a key that was opened, or given in generation 0. */
+  isRejoinProven: boolean;
   /** Whether its key was opened, or given in generation 0. */
   isProven: boolean;
   /** Who had left, and when, by the statements that came with its rekey, or with a reply that gave it. */
@@ -328,7 +330,9 @@ export class RootedPeer extends Peer {
   }
   /** The epoch whose rejoin secret proves that we come back (§9.1). */
   get #proving(): Epoch | undefined {
-    const last = [...this.#epochs.values()].filter(({ rejoinSecret }) => rejoinSecret !== undefined).at(-1);
+    const known = [...this.#epochs.values()].filter(({ rejoinSecret }) => rejoinSecret !== undefined);
+    const last =
+      known.filter(({ issuer }) => issuer === undefined || this.known.isAdmin(issuer)).at(-1) ?? known.at(-1);
     return [this.#sending, this.counting(), last].find((epoch) => epoch?.rejoinSecret !== undefined);
   }
   get #me(): string {
@@ -500,9 +504,11 @@ export class RootedPeer extends Peer {
     for (const epoch of this.#epochs.values()) if (epoch !== next && next !== undefined) epoch.ended ??= this.elapsed();
   }
 
-  #remember(epoch: Omit<Epoch, "setAside" | "isProven" | "told" | "ended">): Epoch {
+  #remember(epoch: Omit<Epoch, "setAside" | "isProven" | "isRejoinProven" | "told" | "ended">): Epoch {
     const isProven = epoch.chain?.oldest === 0;
-    const made = { ...epoch, setAside: false, isProven, told: new Map<string, number>(), ended: this.elapsed() };
+    const isRejoinProven = epoch.rejoinSecret !== undefined;
+    const begun = { setAside: false, told: new Map<string, number>(), ended: this.elapsed() };
+    const made = { ...epoch, ...begun, isProven, isRejoinProven };
     this.#epochs.set(idOf(epoch), made);
     const of = [...this.#epochs.values()].filter(({ issuer }) => issuer !== undefined && issuer === epoch.issuer);
     const others = of.filter((each) => each !== this.#sending && each !== made);
@@ -861,7 +867,7 @@ export class RootedPeer extends Peer {
     const chain = got && new Chain(got.topicKey, 0);
     const epoch = already ?? this.#rememberRekey(rekey, headOf(rekey), { parent, chain, rejoinSecret: undefined });
     if (got === undefined) return;
-    epoch.rejoinSecret = rejoinSecretOf(got.topicKey);
+    [epoch.rejoinSecret, epoch.isRejoinProven] = [rejoinSecretOf(got.topicKey), true];
     [epoch.chain, epoch.isProven] = [chain, true];
   }
 
@@ -904,8 +910,8 @@ export class RootedPeer extends Peer {
       epoch.chain = new Chain(topicKey, generation);
       epoch.isProven = generation === 0;
     } else if (generation > held.sending) held.adopt(generation, this.elapsed());
-    if (generation === 0) epoch.rejoinSecret = rejoinSecretOf(topicKey);
-    else epoch.rejoinSecret ??= rejoinSecret;
+    if (generation === 0) [epoch.rejoinSecret, epoch.isRejoinProven] = [rejoinSecretOf(topicKey), true];
+    else if (!epoch.isRejoinProven) epoch.rejoinSecret = rejoinSecret;
     epoch.setAside = false;
     this.#left.delete(idOf(epoch));
     for (let counts = this.counting(known); counts !== undefined && counts.chain === undefined; ) {

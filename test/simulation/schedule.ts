@@ -275,12 +275,20 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
     return node.current;
   }
 
-  /** Removals that an honest admin knew when its person let the same one in again. */
-  const undone = new Set<string>();
+  /** Of each time a person let somebody in again at an honest admin: that admin, and the version above which it says so. */
+  const again: { readonly whom: Node; readonly admin: Node; readonly above: number }[] = [];
 
   function noteAgain(admin: Node, whom: Node): void {
     const { revokedBy } = admin.rooted?.roster.get(whom.key) ?? {};
-    if (revokedBy !== undefined && !admin.isBad) undone.add(revokedBy.hash);
+    if (revokedBy !== undefined && !admin.isBad) again.push({ whom, admin, above: revokedBy.version });
+  }
+
+  /** Whether somebody was let in again, and this one has not heard of it. */
+  function wasLetInUnheard(whom: Node, { rooted }: Node): boolean {
+    const said = [...(rooted as Rooted).statements].filter(({ subject }) => subject === whom.key);
+    const hasHeard = ({ admin, above }: (typeof again)[number]): boolean =>
+      said.some(({ issuer, version }) => issuer === admin.key && version > above);
+    return again.some((one) => one.whom === whom && !hasHeard(one));
   }
 
   /** Introduces a newcomer to an admin, face to face; the answer goes over the channel. */
@@ -357,8 +365,7 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
       const { role, revokedBy } = (node.rooted as Rooted).roster.get(whom.key) ?? {};
       // Who only left is not kept out at any price.
       if (role !== "revoked" || revokedBy === undefined || revokedBy.issuer === whom.key) continue;
-      // Somebody else may have let it in again meanwhile.
-      if (undone.has(revokedBy.hash)) continue;
+      if (wasLetInUnheard(whom, node)) continue;
       if (canRead(whom, wire) && unionRoster().get(whom.key)?.revokedBy?.hash === revokedBy.hash) {
         leaks.push(`${whom.name} reads ${text}`);
       }

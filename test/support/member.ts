@@ -25,7 +25,9 @@ export async function memberOf(state: MemberState, listener: (event: TopicEvent)
     roots: roots.map(unhex),
     statements: statements.saved(),
     winner: id,
-    rejoinSecrets: [{ id, epoch: 0, secret, recipients: new Uint8Array(0), issuer: undefined, since: NOW }],
+    rejoinSecrets: [
+      { id, epoch: 0, secret, recipients: new Uint8Array(0), issuer: undefined, isProven: true, since: NOW },
+    ],
     digests: [toHex(statements.digest)],
     settled: [],
     answeredIn: undefined,
