@@ -1,5 +1,5 @@
 /** Who was away (PROTOCOL §12): what it finds, in any order; what it keeps until it can be read; and how it asks, when it must. */
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { diffieHellmanKeyPair } from "../../src/crypto.js";
 import { Identity } from "../../src/identity.js";
 import type { ControlMessage, Topic } from "../../src/index.js";
@@ -14,6 +14,7 @@ import {
   hear,
   keyOf,
   pair,
+  pass,
   permutations,
   roleOf,
   rosterOf,
@@ -29,12 +30,6 @@ import { bytes, NAME } from "../support/topics.js";
 const MINUTE = 60_000;
 
 standStill();
-
-/** Time passes by the clock and by running time, and what is due is done. */
-async function pass(world: World, milliseconds: number): Promise<void> {
-  world.clock.now += milliseconds;
-  await vi.advanceTimersByTimeAsync(milliseconds);
-}
 
 /** A control message that all of these know, and its author anyway. */
 function spread({ wire }: ControlMessage, ...topics: readonly Topic[]): Uint8Array {

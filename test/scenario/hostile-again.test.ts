@@ -5,12 +5,10 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
-import { diffieHellmanKeyPair, hash, randomBytes } from "../../src/crypto.js";
-import { introductionHash, sealReply } from "../../src/discovery.js";
+import { diffieHellmanKeyPair, hash } from "../../src/crypto.js";
 import { Identity } from "../../src/identity.js";
 import { Topic } from "../../src/index.js";
 import { MAX_SENT_AT, MAX_STATEMENT_VERSION } from "../../src/limits.js";
-import { parse, type WireIntroduction } from "../../src/message.js";
 import { formatHead, type Rekey, type RekeyHead } from "../../src/rekey.js";
 import { formatState } from "../../src/state.js";
 import { formatRenewal, signWrap, type WrapStatement } from "../../src/statements.js";
@@ -21,6 +19,7 @@ import {
   DAY,
   digestOf,
   forgeControl,
+  forgeReply,
   HOUR,
   hear,
   keyOf,
@@ -355,9 +354,7 @@ describe("3: honest messages that honest participants refuse", () => {
       head: formatHead(head),
       rejoinSecret: bytes(0x57),
     };
-    const wire = parse(intro, 1 << 20) as WireIntroduction;
-    const introduction = { wire, hash: introductionHash(intro), context: NAME };
-    take(sealReply(new Identity(HOSTILE), content, introduction, randomBytes(64)), carol);
+    take(forgeReply(HOSTILE, intro, content), carol);
     // Then the rekey comes, wrapped to her, and proves what the key is.
     expect(tell(rekey, carol)).toEqual([null]);
     expect(hear(carol, root.encode("x"))).toBe("x");

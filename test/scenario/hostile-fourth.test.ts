@@ -2,10 +2,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
 import { kdf, randomBytes } from "../../src/crypto.js";
-import { introductionHash, sealReply } from "../../src/discovery.js";
-import { Identity } from "../../src/identity.js";
 import type { ControlMessage, Topic } from "../../src/index.js";
-import { parse, type WireIntroduction } from "../../src/message.js";
 import { StatementSet } from "../../src/statement-set.js";
 import { TopicKey } from "../../src/topic-key.js";
 import { expectCode } from "../support/expect.js";
@@ -13,6 +10,7 @@ import {
   canSpeak,
   DAY,
   forgeControl,
+  forgeReply,
   keyOf,
   overheard,
   pair,
@@ -23,12 +21,13 @@ import {
   say,
   somebody,
   standStill,
+  statementsOf,
   stolen,
   take,
   tell,
   World,
 } from "../support/rooted.js";
-import { bytes, NAME } from "../support/topics.js";
+import { bytes } from "../support/topics.js";
 
 standStill();
 
@@ -45,7 +44,7 @@ describe("a topic's first key", () => {
   function madeUp(admin: Topic, introduction: Uint8Array): Uint8Array {
     const { rooted } = stolen(admin);
     if (rooted === undefined) throw new Error("expected a roster");
-    const { salt, roots, statements } = rooted;
+    const { salt, roots } = rooted;
     // It would count if its commitment were the smaller one.
     const own = toHex(new TopicKey(keyOf(admin)).commitment);
     let topicKey = randomBytes(32);
@@ -56,13 +55,11 @@ describe("a topic's first key", () => {
       topicKey,
       salt,
       roots,
-      statements: [...new Map([...statements.links, ...statements.roles].map((one) => [toHex(one), one])).values()],
+      statements: statementsOf(admin),
       head: new TopicKey(topicKey).commitment,
       rejoinSecret: kdf(topicKey, "rejoinSecret"),
     };
-    const wire = parse(introduction, 1 << 20) as WireIntroduction;
-    const to = { wire, hash: introductionHash(introduction), context: NAME };
-    return sealReply(new Identity(SEEDS.admin), content, to, randomBytes(64));
+    return forgeReply(SEEDS.admin, introduction, content);
   }
 
   it("is the one that the topic's id follows from: an admin's reply that tells of another is refused", async () => {

@@ -4,17 +4,10 @@
  */
 import { expect, it } from "vitest";
 import { kemKeyPair, randomBytes } from "../../src/crypto.js";
-import { introductionHash, openReply, sealReply, signIntroduction } from "../../src/discovery.js";
+import { introductionHash, openReply, signIntroduction } from "../../src/discovery.js";
 import { Identity } from "../../src/identity.js";
 import type { Topic } from "../../src/index.js";
-import {
-  parse,
-  parseControl,
-  parseReplyPlaintext,
-  type ReplyContent,
-  type WireIntroduction,
-  type WireReply,
-} from "../../src/message.js";
+import { parse, parseControl, parseReplyPlaintext, type WireReply } from "../../src/message.js";
 import { formatHead, headOf, makeRekey } from "../../src/rekey.js";
 import type { SavedTopic } from "../../src/state.js";
 import { formatWrap, signWrap } from "../../src/statements.js";
@@ -26,6 +19,7 @@ import {
   type Family,
   forgeControl,
   forgeRekey,
+  forgeReply,
   hear,
   keyOf,
   recipientOf,
@@ -60,12 +54,6 @@ async function removed(): Promise<Removed> {
   return { ...family, world, bobs };
 }
 
-const sealFor = (seed: Uint8Array, intro: Uint8Array, content: ReplyContent, provenSecret?: Uint8Array): Uint8Array => {
-  const wire = parse(intro, 0) as WireIntroduction;
-  const addressee = { wire, hash: introductionHash(intro), context: NAME, provenSecret };
-  return sealReply(new Identity(seed), content, addressee, randomBytes(64));
-};
-
 /** Bob's reply in the name of the admin, whose bare seed he has: an epoch and a key of his own. */
 function forged({ bobs, carol }: Removed, intro: Uint8Array, provenSecret?: Uint8Array): Uint8Array {
   const identity = new Identity(SEEDS.admin);
@@ -78,7 +66,7 @@ function forged({ bobs, carol }: Removed, intro: Uint8Array, provenSecret?: Uint
   const statements = [...known.links, ...known.roles];
   const { salt, roots } = rooted;
   const given = { epoch: 9, generation: 0, topicKey: key, salt, roots, head: formatHead(headOf(rekey)) };
-  return sealFor(SEEDS.admin, intro, { ...given, statements, rejoinSecret: bytes(0x57) }, provenSecret);
+  return forgeReply(SEEDS.admin, intro, { ...given, statements, rejoinSecret: bytes(0x57) }, provenSecret);
 }
 
 const replyIn = (wire: Uint8Array, topic: Topic) => expectCode("INTRODUCTION_REPLY", () => topic.decode(wire)).reply;
@@ -178,7 +166,7 @@ it("an admin that makes up a rejoin secret does not keep anybody from coming bac
   const { salt, roots, statements } = rooted;
   const given = { epoch: 1, generation: 0, topicKey: sent.keys.key, salt, roots, head: formatHead(sent.head) };
   const known = [...statements.links, ...statements.roles];
-  const reply = sealFor(SEEDS.admin, carol.constructIntro(), {
+  const reply = forgeReply(SEEDS.admin, carol.constructIntro(), {
     ...given,
     statements: known,
     rejoinSecret: bytes(0x57),

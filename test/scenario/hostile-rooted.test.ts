@@ -3,12 +3,11 @@
  */
 import { describe, expect, it, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
-import { diffieHellmanKeyPair, randomBytes } from "../../src/crypto.js";
-import { introductionHash, sealReply, signIntroduction } from "../../src/discovery.js";
+import { diffieHellmanKeyPair } from "../../src/crypto.js";
+import { signIntroduction } from "../../src/discovery.js";
 import { Identity } from "../../src/identity.js";
 import { Topic } from "../../src/index.js";
 import { MAX_STATEMENT_VERSION } from "../../src/limits.js";
-import type { ReplyContent } from "../../src/message.js";
 import { parse, parseControl, type WireIntroduction } from "../../src/message.js";
 import { formatHead, makeRekey, parseRekey, type Rekey, type RekeyHead } from "../../src/rekey.js";
 import { formatState } from "../../src/state.js";
@@ -19,6 +18,7 @@ import { forgeMessage, openWire } from "../support/forge.js";
 import {
   canSpeak,
   forgeControl,
+  forgeReply,
   hear,
   keyOf,
   overheard,
@@ -32,6 +32,7 @@ import {
   say,
   signAgain,
   standStill,
+  statementsOf,
   stolen,
   take,
   tell,
@@ -420,7 +421,7 @@ describe("a reply of a hostile admin", () => {
       head: formatHead(head),
       rejoinSecret: bytes(0x57),
     };
-    take(sealFor(SEEDS.admin, intro, content), dave);
+    take(forgeReply(SEEDS.admin, intro, content), dave);
     expect(hear(dave, root.encode("x"))).toBe("UNKNOWN_TOPIC_KEY");
     const again = dave.constructIntro();
     root.admit(again);
@@ -428,22 +429,6 @@ describe("a reply of a hostile admin", () => {
     expect(hear(dave, root.encode("x"))).toBe("x");
   });
 });
-
-function statementsOf(topic: Topic): Uint8Array[] {
-  const saved = stolen(topic).rooted?.statements;
-  const all = [...(saved?.links ?? []), ...(saved?.roles ?? [])];
-  return [...new Map(all.map((one) => [toHex(one), one])).values()];
-}
-
-function sealFor(seed: Uint8Array, intro: Uint8Array, content: ReplyContent): Uint8Array {
-  const wire = parse(intro, 1 << 20) as WireIntroduction;
-  return sealReply(
-    new Identity(seed),
-    content,
-    { wire, hash: introductionHash(intro), context: NAME },
-    randomBytes(64),
-  );
-}
 
 /** A reply of the admin, of an epoch that it made up. */
 function hostileReply(admin: Topic, intro: Uint8Array, { epoch, key }: { epoch: number; key: Uint8Array }): Uint8Array {
@@ -463,7 +448,7 @@ function hostileReply(admin: Topic, intro: Uint8Array, { epoch, key }: { epoch: 
     head: formatHead(head),
     rejoinSecret: bytes(0x57),
   };
-  return sealFor(SEEDS.admin, intro, content);
+  return forgeReply(SEEDS.admin, intro, content);
 }
 
 describe("leaving", () => {

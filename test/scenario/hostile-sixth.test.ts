@@ -1,11 +1,9 @@
 /** What an attacker tried on introductions, replies and coming back (PROTOCOL §9, §12.4, §12.5), and no longer gets. */
 import { describe, expect, it, vi } from "vitest";
-import { toHex } from "../../src/bytes.js";
 import { kdf, randomBytes } from "../../src/crypto.js";
-import { introductionHash, sealReply } from "../../src/discovery.js";
 import { Identity } from "../../src/identity.js";
 import type { Topic } from "../../src/index.js";
-import { parse, type ReplyContent, type WireIntroduction } from "../../src/message.js";
+import type { ReplyContent } from "../../src/message.js";
 import { RejoinSecrets } from "../../src/rejoin.js";
 import { formatHead, headOf, makeRekey, type RekeyHead } from "../../src/rekey.js";
 import { TopicKey } from "../../src/topic-key.js";
@@ -14,42 +12,28 @@ import {
   canSpeak,
   DAY,
   forgeRekey,
+  forgeReply,
   HOUR,
   hear,
   keyOf,
   overheard,
   pair,
+  pass,
   recipientOf,
   roleOf,
   SEEDS,
   standStill,
+  statementsOf,
   stolen,
   take,
   tell,
   World,
 } from "../support/rooted.js";
-import { bytes, NAME } from "../support/topics.js";
+import { bytes } from "../support/topics.js";
 
 const SECOND = bytes(0x66);
 
 standStill();
-
-async function pass(world: World, milliseconds: number): Promise<void> {
-  world.clock.now += milliseconds;
-  await vi.advanceTimersByTimeAsync(milliseconds);
-}
-
-/** A reply that anybody can make who has this seed, and says to have this secret. */
-function forgeReply(seed: Uint8Array, intro: Uint8Array, content: ReplyContent, provenSecret?: Uint8Array): Uint8Array {
-  const wire = parse(intro, 0) as WireIntroduction;
-  const addressee = { wire, hash: introductionHash(intro), context: NAME, provenSecret };
-  return sealReply(new Identity(seed), content, addressee, randomBytes(64));
-}
-
-function statementsOf(topic: Topic): Uint8Array[] {
-  const { links = [], roles = [] } = stolen(topic).rooted?.statements ?? {};
-  return [...new Map([...links, ...roles].map((one) => [toHex(one), one])).values()];
-}
 
 function secretOf(topic: Topic, epoch: number): Uint8Array {
   return stolen(topic).rooted?.rejoinSecrets.find((one) => one.epoch === epoch)?.secret as Uint8Array;

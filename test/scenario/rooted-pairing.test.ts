@@ -2,15 +2,15 @@
 import { describe, expect, it } from "vitest";
 import { fromHex, toHex } from "../../src/bytes.js";
 import { diffieHellmanKeyPair, kemKeyPair, randomBytes } from "../../src/crypto.js";
-import { introductionHash, sealReply, signIntroduction } from "../../src/discovery.js";
+import { signIntroduction } from "../../src/discovery.js";
 import { Identity } from "../../src/identity.js";
 import { fingerprint, type Topic } from "../../src/index.js";
 import type { ReplyContent } from "../../src/message.js";
-import { parse } from "../../src/message.js";
 import { formatRenewal, formatWrap, signWrap } from "../../src/statements.js";
 import { expectCode, thrownBy } from "../support/expect.js";
 import {
   forgeControl,
+  forgeReply,
   hear,
   pair,
   roleOf,
@@ -43,18 +43,6 @@ function contentOf(topic: Topic): ReplyContent {
   const said = [...new Set([...statements.links, ...statements.roles, ...statements.wraps])];
   const head = fromHex(epoch.id);
   return { epoch: 0, generation, topicKey, salt, roots, statements: said, head, rejoinSecret: bytes(9) };
-}
-
-/** A reply that somebody's own program makes. */
-function forgeReply(seed: Uint8Array, intro: Uint8Array, content: ReplyContent): Uint8Array {
-  const wire = parse(intro, 1 << 20);
-  if (wire.type !== "introduction") throw new Error("not an introduction");
-  return sealReply(
-    new Identity(seed),
-    content,
-    { wire, hash: introductionHash(intro), context: NAME },
-    randomBytes(64),
-  );
 }
 
 /** An introduction with any wrap statement. */

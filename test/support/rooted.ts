@@ -1,7 +1,8 @@
 /** A rooted topic among a few devices, on a channel that a test holds in its hands: it gives each message to whom it wants, when it wants. */
 import { afterEach, beforeEach, vi } from "vitest";
 import { toHex } from "../../src/bytes.js";
-import { diffieHellmanKeyPair, hash } from "../../src/crypto.js";
+import { diffieHellmanKeyPair, hash, randomBytes } from "../../src/crypto.js";
+import { introductionHash, sealReply } from "../../src/discovery.js";
 import { Identity } from "../../src/identity.js";
 import {
   type ControlMessage,
@@ -13,7 +14,7 @@ import {
   type TopicEvent,
   type TopicOptions,
 } from "../../src/index.js";
-import { formatControl } from "../../src/message.js";
+import { formatControl, parse, type ReplyContent } from "../../src/message.js";
 import { formatRekey, makeRekey, type Recipient, type Rekey } from "../../src/rekey.js";
 import type { Role } from "../../src/roster.js";
 import { sealControl } from "../../src/sealing.js";
@@ -35,6 +36,12 @@ export function standStill(): void {
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
+
+/** Time passes by the clock and by running time, and what is due is done. */
+export async function pass({ clock }: World, milliseconds: number): Promise<void> {
+  clock.now += milliseconds;
+  await vi.advanceTimersByTimeAsync(milliseconds);
+}
 
 export type EventOf<T extends TopicEvent["type"]> = Extract<TopicEvent, { type: T }>;
 
@@ -174,6 +181,25 @@ export function roleOf(topic: Topic, whom: Topic): string | undefined {
 /** What a thief finds in a topic. */
 export function stolen(topic: Topic): SavedTopic {
   return parseState(topic.save());
+}
+
+/** The roster's statements, as a reply of somebody has them who does as it likes. */
+export function statementsOf(topic: Topic): Uint8Array[] {
+  const { links = [], roles = [] } = stolen(topic).rooted?.statements ?? {};
+  return [...new Map([...links, ...roles].map((one) => [toHex(one), one])).values()];
+}
+
+/** A reply that anybody can make who has this seed, and the rejoin secret that was proved, if any. */
+export function forgeReply(
+  seed: Uint8Array,
+  intro: Uint8Array,
+  content: ReplyContent,
+  provenSecret?: Uint8Array,
+): Uint8Array {
+  const wire = parse(intro, 0);
+  if (wire.type !== "introduction") throw new Error("expected an introduction");
+  const addressee = { wire, hash: introductionHash(intro), context: NAME, provenSecret };
+  return sealReply(new Identity(seed), content, addressee, randomBytes(64));
 }
 
 /** What a topic calls the statements that it knows. */
