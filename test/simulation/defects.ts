@@ -34,4 +34,11 @@ export const DEFECTS: Readonly<Record<string, readonly Mutation[]>> = {
       replace: "  get rekeyWant(): RekeyWant | undefined {\n    if (this.#self.length > 0) return undefined;\n",
     },
   ],
+  "who knows of a removal speaks on under a key that the removed one has": [
+    {
+      file: "src/rooted.ts",
+      find: "if (!this.#onlyLeft(participant)) return true;",
+      replace: "if (!this.#onlyLeft(participant) && participant.length === 0) return true;",
+    },
+  ],
 };

@@ -242,6 +242,7 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
         if (isConfirmed) attempt(node, "takes a reply", () => void node.topic.parseReply(reply));
       } else if (error.code !== "REPLAY") log(`${node.name} got ${error.code} ${sent?.text ?? ""}`);
     }
+    checkSending(node);
   }
 
   /** A person, at the screen of an admin, lets back in who is on the roster as far as the person knows. */
@@ -351,7 +352,7 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
       const wire = node.topic.encode(text);
       const sent = { wire, epoch: node.topic.epoch, sender: node, text };
       data.push(sent);
-      if (!node.isBad) checkRemoved(node, wire, text);
+      if (!node.isBad) checkRemoved(node, text, (whom) => canRead(whom, wire));
       channel.publish(node, wire);
     } catch (error) {
       if (!isStringphoneError(error)) throw error;
@@ -360,16 +361,26 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
   }
 
   /** Who knows of a removal says nothing any more that the removed one can read. */
-  function checkRemoved(node: Node, wire: Uint8Array, text: string): void {
+  function checkRemoved(node: Node, what: string, isRead: (whom: Node) => boolean): void {
+    const roster = node.rooted?.roster;
+    if (roster === undefined) return;
     for (const whom of nodes) {
-      const { role, revokedBy } = (node.rooted as Rooted).roster.get(whom.key) ?? {};
+      const { role, revokedBy } = roster.get(whom.key) ?? {};
       // Who only left is not kept out at any price.
       if (role !== "revoked" || revokedBy === undefined || revokedBy.issuer === whom.key) continue;
       if (wasLetInUnheard(whom, node)) continue;
-      if (canRead(whom, wire) && unionRoster().get(whom.key)?.revokedBy?.hash === revokedBy.hash) {
-        leaks.push(`${whom.name} reads ${text}`);
+      if (isRead(whom) && unionRoster().get(whom.key)?.revokedBy?.hash === revokedBy.hash) {
+        leaks.push(`${whom.name} reads ${what}`);
       }
     }
+  }
+
+  /** Nor would it, whenever it spoke. */
+  function checkSending(node: Node): void {
+    const { sending } = internals(node.topic).keyring;
+    if (node.isBad || sending === undefined) return;
+    const holds = ({ topic }: Node): boolean => internals(topic).keyring.epoch(sending.id)?.keys !== undefined;
+    checkRemoved(node, `what ${node.name} would say in epoch ${sending.number}`, holds);
   }
 
   function canRead(node: Node, wire: Uint8Array): boolean {
