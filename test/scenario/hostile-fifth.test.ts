@@ -22,6 +22,7 @@ import {
   keyOf,
   overheard,
   pair,
+  pass,
   publicKeyOf,
   recipientOf,
   rekeyThatClaims,
@@ -156,8 +157,7 @@ describe("who was removed, with the bare seed of somebody who is there", () => {
     const old = stolen(bob);
     const removal = root.revoke(bob.publicKey).wire;
     tell(removal, carol, admin);
-    world.clock.now += 2 * DAY;
-    await vi.advanceTimersByTimeAsync(2 * DAY);
+    await pass(world, 2 * DAY);
     const { publicKey, secretKey } = diffieHellmanKeyPair();
     const version = START + 3 * DAY;
     const renewal = formatRenewal(signWrap(new Identity(SEEDS.carol), NAME, publicKey, version));
@@ -216,8 +216,7 @@ describe("a rekey that comes after the reply that told of its epoch", () => {
     expect(tell(admin.encode("under the first one"), carol)).toEqual(["under the first one"]);
     const loaded = await world.load(carol.save());
     expect([loaded.epoch, loaded.generation]).toEqual([1, 20]);
-    world.clock.now += 2 * DAY;
-    await vi.advanceTimersByTimeAsync(2 * DAY);
+    await pass(world, 2 * DAY);
     expect(tell(carol.encode("heard"), root)).toEqual(["heard"]);
   });
 });

@@ -8,10 +8,8 @@ import { introductionHash, openReply, signIntroduction } from "../../src/discove
 import { Identity } from "../../src/identity.js";
 import type { Topic } from "../../src/index.js";
 import { parse, parseControl, parseReplyPlaintext, type WireReply } from "../../src/message.js";
-import { formatHead, headOf, makeRekey } from "../../src/rekey.js";
 import type { SavedTopic } from "../../src/state.js";
 import { formatWrap, signWrap } from "../../src/statements.js";
-import { TopicKey } from "../../src/topic-key.js";
 import { expectCode } from "../support/expect.js";
 import { openWire } from "../support/forge.js";
 import {
@@ -22,11 +20,13 @@ import {
   forgeReply,
   hear,
   keyOf,
+  madeUp,
   recipientOf,
   SEEDS,
   standStill,
   stolen,
   tell,
+  toldOf,
   World,
 } from "../support/rooted.js";
 import { bytes, NAME } from "../support/topics.js";
@@ -55,18 +55,9 @@ async function removed(): Promise<Removed> {
 }
 
 /** Bob's reply in the name of the admin, whose bare seed he has: an epoch and a key of his own. */
-function forged({ bobs, carol }: Removed, intro: Uint8Array, provenSecret?: Uint8Array): Uint8Array {
-  const identity = new Identity(SEEDS.admin);
-  const { rooted } = bobs;
-  if (rooted === undefined) throw new Error("no roster");
-  const inside = { epoch: 9, reason: "requested" as const, recipients: [], digest: new Uint8Array(32), statements: [] };
-  const { rekey, key } = makeRekey(identity, carol.topicId as Uint8Array, new TopicKey(THEFT), inside);
+function forged({ carol }: Removed, intro: Uint8Array, provenSecret?: Uint8Array): Uint8Array {
   // What removed him he has read, too.
-  const known = stolen(carol).rooted?.statements ?? rooted.statements;
-  const statements = [...known.links, ...known.roles];
-  const { salt, roots } = rooted;
-  const given = { epoch: 9, generation: 0, topicKey: key, salt, roots, head: formatHead(headOf(rekey)) };
-  return forgeReply(SEEDS.admin, intro, { ...given, statements, rejoinSecret: bytes(0x57) }, provenSecret);
+  return forgeReply(SEEDS.admin, intro, madeUp(SEEDS.admin, carol, THEFT), provenSecret);
 }
 
 const replyIn = (wire: Uint8Array, topic: Topic) => expectCode("INTRODUCTION_REPLY", () => topic.decode(wire)).reply;
@@ -160,17 +151,8 @@ it("an admin that makes up a rejoin secret does not keep anybody from coming bac
   const world = new World();
   const { root, admin, carol } = await world.family();
   tell(root.rekey().wire, admin);
-  const { epochs, rooted } = stolen(admin);
-  const sent = epochs.find(({ head }) => head?.epoch === 1);
-  if (rooted === undefined || sent?.head === undefined || sent.keys === undefined) throw new Error("no epoch");
-  const { salt, roots, statements } = rooted;
-  const given = { epoch: 1, generation: 0, topicKey: sent.keys.key, salt, roots, head: formatHead(sent.head) };
-  const known = [...statements.links, ...statements.roles];
-  const reply = forgeReply(SEEDS.admin, carol.constructIntro(), {
-    ...given,
-    statements: known,
-    rejoinSecret: bytes(0x57),
-  });
+  const content = { ...toldOf(admin, 1), generation: 0, topicKey: keyOf(admin), rejoinSecret: bytes(0x57) };
+  const reply = forgeReply(SEEDS.admin, carol.constructIntro(), content);
   expect(carol.parseReply(replyIn(reply, carol))).toBe(true);
   const { introduction } = expectCode("INTRODUCTION", () => root.decode(carol.constructIntro()));
   expect(introduction).toMatchObject({ standing: "member", isReturning: true });

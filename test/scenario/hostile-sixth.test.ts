@@ -1,12 +1,8 @@
 /** What an attacker tried on introductions, replies and coming back (PROTOCOL §9, §12.4, §12.5), and no longer gets. */
 import { describe, expect, it, vi } from "vitest";
 import { kdf, randomBytes } from "../../src/crypto.js";
-import { Identity } from "../../src/identity.js";
 import type { Topic } from "../../src/index.js";
-import type { ReplyContent } from "../../src/message.js";
 import { RejoinSecrets } from "../../src/rejoin.js";
-import { formatHead, headOf, makeRekey, type RekeyHead } from "../../src/rekey.js";
-import { TopicKey } from "../../src/topic-key.js";
 import { expectCode } from "../support/expect.js";
 import {
   canSpeak,
@@ -16,6 +12,7 @@ import {
   HOUR,
   hear,
   keyOf,
+  madeUp,
   overheard,
   pair,
   pass,
@@ -23,10 +20,10 @@ import {
   roleOf,
   SEEDS,
   standStill,
-  statementsOf,
   stolen,
   take,
   tell,
+  toldOf,
   World,
 } from "../support/rooted.js";
 import { bytes } from "../support/topics.js";
@@ -37,14 +34,6 @@ standStill();
 
 function secretOf(topic: Topic, epoch: number): Uint8Array {
   return stolen(topic).rooted?.rejoinSecrets.find((one) => one.epoch === epoch)?.secret as Uint8Array;
-}
-
-/** What a reply of this epoch gives, as its author has it. */
-function contentOf(topic: Topic, epoch: number): Omit<ReplyContent, "generation" | "topicKey" | "rejoinSecret"> {
-  const { epochs, rooted } = stolen(topic);
-  const head = epochs.find(({ number }) => number === epoch)?.head as RekeyHead;
-  const { salt, roots } = rooted as NonNullable<typeof rooted>;
-  return { epoch, salt, roots, statements: statementsOf(topic), head: formatHead(head) };
 }
 
 function isReturning(sponsor: Topic, newcomer: Topic): boolean {
@@ -67,7 +56,6 @@ describe("a removed admin, while the old key is read", () => {
     const { root, admin, carol, bob } = await world.family();
     const second = await world.create({ seed: SECOND });
     tell(pair(root, second, "admin").wire, admin, carol, bob);
-    const known = stolen(admin);
     const planted = forgeRekey(SEEDS.admin, root, {
       parentKey: keyOf(admin),
       epoch: 1,
@@ -82,20 +70,7 @@ describe("a removed admin, while the old key is read", () => {
     expect(canSpeak(carol)).toBe(false);
     const intro = carol.constructIntro();
     // The removed one has the bare seed of an admin, too.
-    const inside = { epoch: 9, reason: "requested", recipients: [], digest: bytes(0), statements: [] } as const;
-    const parentKey = new TopicKey(bytes(0x77));
-    const made = makeRekey(new Identity(SECOND), root.topicId as Uint8Array, parentKey, inside);
-    const content = {
-      epoch: 9,
-      generation: 0,
-      topicKey: made.key,
-      salt: known.rooted?.salt as Uint8Array,
-      roots: known.rooted?.roots as Uint8Array[],
-      statements: statementsOf(carol),
-      head: formatHead(headOf(made.rekey)),
-      rejoinSecret: bytes(0x57),
-    };
-    const reply = forgeReply(SECOND, intro, content, kdf(planted.key, "rejoinSecret"));
+    const reply = forgeReply(SECOND, intro, madeUp(SECOND, carol, bytes(0x77)), kdf(planted.key, "rejoinSecret"));
     expectCode("DECRYPTION_FAILED", () => carol.decode(reply));
     root.admit(intro);
     const honest = expectCode("INTRODUCTION_REPLY", () => carol.decode(root.constructReply(intro))).reply;
@@ -173,7 +148,7 @@ describe("a second admin's reply", () => {
     take(admin.constructReply(intro), carol);
     const topicKey = stolen(bad).epochs.find(({ number }) => number === 2)?.keys?.key as Uint8Array;
     const secret = secretOf(bad, 2);
-    const content = { ...contentOf(bad, 2), generation: 0, topicKey, rejoinSecret: secret };
+    const content = { ...toldOf(bad, 2), generation: 0, topicKey, rejoinSecret: secret };
     take(forgeReply(SECOND, intro, content, secret), carol);
     for (const wire of await publishedBy(carol, world)) hear(admin, wire);
     expect(overheard(admin, bob)).toBe("silence");
@@ -188,7 +163,7 @@ describe("a second admin's reply", () => {
     root.ratchet();
     tell(root.encode("x"), admin, bob);
     const intro = carol.constructIntro();
-    const content = { ...contentOf(admin, 1), generation: 1, topicKey: keyOf(admin), rejoinSecret: bytes(0x57) };
+    const content = { ...toldOf(admin, 1), generation: 1, topicKey: keyOf(admin), rejoinSecret: bytes(0x57) };
     take(forgeReply(SEEDS.admin, intro, content, secretOf(admin, 0)), carol);
     expect(secretOf(carol, 1)).toEqual(bytes(0x57));
     const loaded = await world.load(carol.save());

@@ -286,7 +286,7 @@ export async function run(seed: number, options: Options = {}): Promise<Outcome>
 
   /** Whether somebody was let in again, and this one has not heard of it. */
   function wasLetInUnheard(whom: Node, { rooted }: Node): boolean {
-    const said = [...(rooted as Rooted).statements].filter(({ subject }) => subject === whom.key);
+    const said = (rooted as Rooted).statements.about(whom.key);
     const hasHeard = ({ admin, above }: (typeof again)[number]): boolean =>
       said.some(({ issuer, version }) => issuer === admin.key && version > above);
     return again.some((one) => one.whom === whom && !hasHeard(one));

@@ -15,7 +15,7 @@ import {
   type TopicOptions,
 } from "../../src/index.js";
 import { formatControl, parse, type ReplyContent } from "../../src/message.js";
-import { formatRekey, makeRekey, type Recipient, type Rekey } from "../../src/rekey.js";
+import { formatHead, formatRekey, headOf, makeRekey, type Recipient, type Rekey } from "../../src/rekey.js";
 import type { Role } from "../../src/roster.js";
 import { sealControl } from "../../src/sealing.js";
 import { parseState, type SavedTopic } from "../../src/state.js";
@@ -187,6 +187,26 @@ export function stolen(topic: Topic): SavedTopic {
 export function statementsOf(topic: Topic): Uint8Array[] {
   const { links = [], roles = [] } = stolen(topic).rooted?.statements ?? {};
   return [...new Map([...links, ...roles].map((one) => [toHex(one), one])).values()];
+}
+
+/** What a reply gives of an epoch that this topic knows, but for the key. */
+export function toldOf(topic: Topic, epoch: number): Omit<ReplyContent, "generation" | "topicKey" | "rejoinSecret"> {
+  const { epochs, rooted } = stolen(topic);
+  const head = epochs.find(({ number }) => number === epoch)?.head;
+  if (rooted === undefined || head === undefined) throw new Error("expected an epoch with a head");
+  const { salt, roots } = rooted;
+  return { epoch, salt, roots, statements: statementsOf(topic), head: formatHead(head) };
+}
+
+/** What a reply gives of an epoch and a key that its author made for itself, with all else as this topic knows it. */
+export function madeUp(seed: Uint8Array, topic: Topic, parentKey: Uint8Array): ReplyContent {
+  const { rooted } = stolen(topic);
+  if (rooted === undefined) throw new Error("expected a roster");
+  const { salt, roots } = rooted;
+  const inside = { epoch: 9, reason: "requested", recipients: [], digest: bytes(0), statements: [] } as const;
+  const made = makeRekey(new Identity(seed), topic.topicId as Uint8Array, new TopicKey(parentKey), inside);
+  const given = { epoch: 9, generation: 0, topicKey: made.key, rejoinSecret: bytes(0x57) };
+  return { ...given, salt, roots, statements: statementsOf(topic), head: formatHead(headOf(made.rekey)) };
 }
 
 /** A reply that anybody can make who has this seed, and the rejoin secret that was proved, if any. */
